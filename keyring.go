@@ -1,0 +1,141 @@
+package weir
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/ed25519"
+	"crypto/hkdf"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"strings"
+
+	"golang.org/x/mod/sumdb/note"
+)
+
+// SeedSize is the length of a keyring's seed in bytes.
+const SeedSize = 32
+
+// Namespaces keep apart what must never share a pseudonym.
+const principalNamespace = "weir principal"
+
+// A Keyring holds the keys that one seed gives (HKDF-SHA-256, RFC 5869): the key that makes pseudonyms and the key that
+// signs checkpoints and statements. A Keyring is immutable and safe for concurrent use.
+type Keyring struct {
+	id    [16]byte
+	block cipher.Block
+	k1    [16]byte // RFC 4493 subkeys
+	k2    [16]byte
+	sign  ed25519.PrivateKey
+}
+
+// NewKeyring derives a keyring from a seed of SeedSize bytes.
+func NewKeyring(seed []byte) (*Keyring, error) {
+	if len(seed) != SeedSize {
+		return nil, fmt.Errorf("key has %d bytes, want %d", len(seed), SeedSize)
+	}
+	derive := func(label string, n int) []byte {
+		key, err := hkdf.Key(sha256.New, seed, nil, "weir v1 "+label, n)
+		if err != nil {
+			panic(err) // only an impossible length fails
+		}
+		return key
+	}
+	block, err := aes.NewCipher(derive("pseudonym", 16))
+	if err != nil {
+		return nil, err
+	}
+	k := &Keyring{id: [16]byte(derive("key id", 16)), block: block, sign: ed25519.NewKeyFromSeed(derive("signing", ed25519.SeedSize))}
+	block.Encrypt(k.k1[:], k.k1[:])
+	double(&k.k1)
+	k.k2 = k.k1
+	double(&k.k2)
+	return k, nil
+}
+
+// ID names the keyring; it stands in the header of every volume of a ledger.
+func (k *Keyring) ID() [16]byte { return k.id }
+
+// DataSubject returns the pseudonym of a data subject by its unit (account, person, line …) and its canonical key.
+func (k *Keyring) DataSubject(unit, key string) Pseudonym { return k.pseudonym("unit "+unit, key) }
+
+// Principal returns the pseudonym of a principal by its name.
+func (k *Keyring) Principal(name string) Pseudonym { return k.pseudonym(principalNamespace, name) }
+
+// pseudonym is AES-CMAC-PRF-128 (RFC 4493, RFC 4615) over namespace ‖ 0 ‖ key. The namespace holds no zero byte, so no two
+// pairs give the same message.
+func (k *Keyring) pseudonym(namespace, key string) Pseudonym {
+	var stack [128]byte
+	msg := append(stack[:0], namespace...)
+	msg = append(msg, 0)
+	msg = append(msg, key...)
+	return k.cmac(msg)
+}
+
+func (k *Keyring) cmac(msg []byte) (mac [16]byte) {
+	for len(msg) > 16 {
+		xor(&mac, msg[:16])
+		k.block.Encrypt(mac[:], mac[:])
+		msg = msg[16:]
+	}
+	xor(&mac, msg)
+	if len(msg) == 16 {
+		xor(&mac, k.k1[:])
+	} else {
+		mac[len(msg)] ^= 0x80
+		xor(&mac, k.k2[:])
+	}
+	k.block.Encrypt(mac[:], mac[:])
+	return mac
+}
+
+func xor(dst *[16]byte, src []byte) {
+	for i, b := range src {
+		dst[i] ^= b
+	}
+}
+
+// double multiplies by x in GF(2^128), as RFC 4493 section 2.3 derives its subkeys.
+func double(b *[16]byte) {
+	carry := b[0] >> 7
+	for i := 0; i < 15; i++ {
+		b[i] = b[i]<<1 | b[i+1]>>7
+	}
+	b[15] = b[15]<<1 ^ carry*0x87
+}
+
+// CheckUnit refuses a unit's name that cannot be a namespace.
+func CheckUnit(unit string) error {
+	if unit == "" || len(unit) > 32 || strings.Trim(unit, "abcdefghijklmnopqrstuvwxyz0123456789_-") != "" {
+		return fmt.Errorf("unit %q: use a short lower-case word such as account, person or line", unit)
+	}
+	return nil
+}
+
+// Signer returns the signer of checkpoints and statements under the guard's name, which must not hold a space or a plus.
+func (k *Keyring) Signer(name string) (note.Signer, error) {
+	skey, err := note.NewEd25519VerifierKey(name, k.sign.Public().(ed25519.PublicKey))
+	if err != nil {
+		return nil, fmt.Errorf("guard name %q: use a name without spaces and plus signs, such as a host name", name)
+	}
+	verifier, err := note.NewVerifier(skey)
+	if err != nil {
+		return nil, err
+	}
+	return &signer{Verifier: verifier, key: k.sign}, nil
+}
+
+// VerifierKey returns the public half of Signer as a line to hand to whoever checks signatures.
+func (k *Keyring) VerifierKey(name string) (string, error) {
+	if name == "" || strings.ContainsAny(name, " +\t\r\n") {
+		return "", errors.New("guard name must not be empty nor hold spaces and plus signs")
+	}
+	return note.NewEd25519VerifierKey(name, k.sign.Public().(ed25519.PublicKey))
+}
+
+type signer struct {
+	note.Verifier
+	key ed25519.PrivateKey
+}
+
+func (s *signer) Sign(msg []byte) ([]byte, error) { return ed25519.Sign(s.key, msg), nil }
