@@ -1,0 +1,69 @@
+package ledger
+
+import (
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+)
+
+// FS is the little of a file system that a ledger needs. It has two implementations: the operating system's, and in tests
+// one in memory that loses what was not synced.
+type FS interface {
+	// List returns the names in the folder, sorted; a missing folder is an error that is fs.ErrNotExist.
+	List() ([]string, error)
+	// Open opens a file for reading.
+	Open(name string) (io.ReadCloser, error)
+	// Create makes a new file for appending; one that exists is an error that is fs.ErrExist.
+	Create(name string) (File, error)
+	// SyncDir makes the names of created files durable.
+	SyncDir() error
+}
+
+// A File is a volume being written.
+type File interface {
+	io.WriteCloser
+	// Sync returns once all that was written would survive a power cut.
+	Sync() error
+}
+
+// Dir returns the folder of that path on the operating system's file system.
+func Dir(path string) FS { return dir(path) }
+
+type dir string
+
+func (d dir) List() ([]string, error) {
+	entries, err := os.ReadDir(string(d))
+	if err != nil {
+		return nil, err
+	}
+	names := make([]string, 0, len(entries))
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	slices.Sort(names)
+	return names, nil
+}
+
+func (d dir) Open(name string) (io.ReadCloser, error) { return os.Open(filepath.Join(string(d), name)) }
+
+func (d dir) Create(name string) (File, error) {
+	f, err := os.OpenFile(filepath.Join(string(d), name), os.O_WRONLY|os.O_CREATE|os.O_EXCL|os.O_APPEND, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	return osFile{f}, nil
+}
+
+func (d dir) SyncDir() error {
+	f, err := os.Open(string(d))
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}
+
+type osFile struct{ *os.File }
+
+func (f osFile) Sync() error { return datasync(f.File) }
