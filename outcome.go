@@ -68,6 +68,7 @@ type Outcome struct {
 	Observed   bool      // the route was in observe mode: what would have been refused was recorded and released
 	Principal  Pseudonym // who asked
 	Route      string    // the pattern of the route, such as "GET /v1/customers/{id}"
+	Unit       string    // what one data subject of the route is, such as "account"
 	Status     int       // the upstream's status code; 0 where the upstream was not asked
 	Bytes      int64     // bytes of the upstream's body that were released
 	Irregular  uint32    // what was irregular in the document, as bits that package inspect names

@@ -55,8 +55,11 @@ type Mode struct {
 	Observe bool
 }
 
-// RouteName gives a route's pattern the next number, counted from 0 in each volume; outcomes refer to it.
-type RouteName struct{ Pattern string }
+// RouteName gives a route's pattern and unit the next number, counted from 0 in each volume; outcomes refer to it.
+type RouteName struct {
+	Pattern string
+	Unit    string // what one data subject of the route is; at most 255 bytes
+}
 
 // Types of bodies on disk. A number, once used, keeps its meaning.
 const (
@@ -87,7 +90,10 @@ func (o *Outcome) append(b []byte) []byte {
 	return b
 }
 
-func (r *RouteName) append(b []byte) []byte { return append(append(b, typeRouteName), r.Pattern...) }
+func (r *RouteName) append(b []byte) []byte {
+	b = append(b, typeRouteName, byte(len(r.Unit)))
+	return append(append(b, r.Unit...), r.Pattern...)
+}
 
 func (x *Block) append(b []byte) []byte {
 	b = append(b, typeBlock, byte(x.Cause))
@@ -110,7 +116,7 @@ func (m *Mode) append(b []byte) []byte {
 var errBody = errors.New("entry cannot be read")
 
 // decodeBody reads what append wrote; routes are the names that the volume has given so far.
-func decodeBody(b []byte, routes []string) (Body, error) {
+func decodeBody(b []byte, routes []RouteName) (Body, error) {
 	if len(b) == 0 {
 		return nil, errBody
 	}
@@ -120,7 +126,7 @@ func decodeBody(b []byte, routes []string) (Body, error) {
 	case typeOutcome:
 		body = d.outcome(routes)
 	case typeRouteName:
-		body = &RouteName{Pattern: d.text()}
+		body = &RouteName{Unit: d.textOf(int(d.byteUpTo(255))), Pattern: d.text()}
 	case typeBlock:
 		x := &Block{Cause: Cause(d.byteUpTo(byte(maxCause))), Principal: d.pseudonym(), People: d.count(), Quota: d.count()}
 		x.Window = time.Duration(d.count()) * time.Millisecond
@@ -144,7 +150,7 @@ type decoder struct {
 	bad  bool
 }
 
-func (d *decoder) outcome(routes []string) *Outcome {
+func (d *decoder) outcome(routes []RouteName) *Outcome {
 	o := &Outcome{}
 	o.Kind, o.Reason, o.Observed = weir.OutcomeKind(d.byteUpTo(255)), weir.Reason(d.byteUpTo(255)), d.byteUpTo(1) == 1
 	o.Principal = d.pseudonym()
@@ -156,7 +162,7 @@ func (d *decoder) outcome(routes []string) *Outcome {
 		d.bad = true
 		return o
 	}
-	o.Route = routes[o.route]
+	o.Route, o.Unit = routes[o.route].Pattern, routes[o.route].Unit
 	if n > 0 {
 		o.Released = make([]weir.Record, n)
 	}
@@ -206,6 +212,17 @@ func (d *decoder) count() int {
 	return int(n)
 }
 
+func (d *decoder) textOf(n int) string {
+	if d.bad || n > len(d.rest) {
+		d.bad = true
+		return ""
+	}
+	s := string(d.rest[:n])
+	d.rest = d.rest[n:]
+	return s
+}
+
+// text is all that is left.
 func (d *decoder) text() string {
 	s := string(d.rest)
 	d.rest = nil

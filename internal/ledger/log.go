@@ -33,15 +33,15 @@ type Log struct {
 	done chan struct{} // closed when the committer has returned
 
 	mu      sync.Mutex
-	pending *batch            // what waits for the next write; guarded by mu
-	seq     uint64            // number of the next entry; guarded by mu
-	millis  int64             // time of the last entry; guarded by mu
-	routes  map[string]uint64 // names that the current volume has given; guarded by mu
-	err     error             // set once, by the first failure or by Close; guarded by mu
-	closing bool              // guarded by mu
-	size    int64             // bytes of the current volume that are durable; guarded by mu
-	durable weir.Checkpoint   // size and root of what is durable; guarded by mu
-	volume  uint32            // number of the current volume; guarded by mu
+	pending *batch               // what waits for the next write; guarded by mu
+	seq     uint64               // number of the next entry; guarded by mu
+	millis  int64                // time of the last entry; guarded by mu
+	routes  map[RouteName]uint64 // numbers that the current volume has given; guarded by mu
+	err     error                // set once, by the first failure or by Close; guarded by mu
+	closing bool                 // guarded by mu
+	size    int64                // bytes of the current volume that are durable; guarded by mu
+	durable weir.Checkpoint      // size and root of what is durable; guarded by mu
+	volume  uint32               // number of the current volume; guarded by mu
 
 	scratch []byte // one encoded body; guarded by mu
 
@@ -135,7 +135,7 @@ func (l *Log) beginVolume(sum *Summary) error {
 	defer l.mu.Unlock()
 	l.size, l.volume = headerSize, h.number
 	if l.routes == nil {
-		l.routes = map[string]uint64{}
+		l.routes = map[RouteName]uint64{}
 	}
 	return nil
 }
@@ -182,7 +182,7 @@ func (l *Log) enqueue(build func(now time.Time) []Body) (*batch, error) {
 	}
 	for _, body := range bodies {
 		if o, ok := body.(*Outcome); ok {
-			o.route = l.routeNumber(o.Route, now)
+			o.route = l.routeNumber(RouteName{o.Route, o.Unit}, now)
 		}
 		l.add(body, now)
 	}
@@ -190,12 +190,12 @@ func (l *Log) enqueue(build func(now time.Time) []Body) (*batch, error) {
 }
 
 // routeNumber returns the route's number in the current volume, writing its name first where it has none yet.
-func (l *Log) routeNumber(pattern string, now int64) uint64 {
-	n, ok := l.routes[pattern]
+func (l *Log) routeNumber(name RouteName, now int64) uint64 {
+	n, ok := l.routes[name]
 	if !ok {
 		n = uint64(len(l.routes))
-		l.routes[pattern] = n
-		l.add(&RouteName{Pattern: pattern}, now)
+		l.routes[name] = n
+		l.add(&name, now)
 	}
 	return n
 }
@@ -244,7 +244,7 @@ func (l *Log) take() (b *batch, rotate, closing bool) {
 		b = nil
 	}
 	if b != nil && l.size+int64(len(b.payload)) >= l.opts.VolumeSize {
-		rotate, l.routes = true, map[string]uint64{}
+		rotate, l.routes = true, map[RouteName]uint64{}
 	}
 	return b, rotate, l.closing
 }

@@ -110,7 +110,7 @@ type reader struct {
 	fsys    FS
 	opts    ReadOptions
 	sum     *Summary
-	routes  []string
+	routes  []RouteName
 	torn    []byte // what follows the last whole frame, over all volumes since
 	scratch []byte
 }
@@ -248,7 +248,7 @@ func (r *reader) entry(name string, at int, raw []byte, millis int64) error {
 		r.fault(name, at, "%v", err)
 	}
 	if name, ok := body.(*RouteName); ok {
-		r.routes = append(r.routes, name.Pattern)
+		r.routes = append(r.routes, *name)
 	}
 	seq := s.Entries
 	s.Entries, s.millis = seq+1, max(s.millis, millis)

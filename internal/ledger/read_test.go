@@ -171,6 +171,7 @@ func TestReadWithoutFolder(t *testing.T) {
 }
 
 func TestEntriesRoundTrip(t *testing.T) {
+	names := []RouteName{{"GET /a", "account"}, {"GET /b", "line"}}
 	anyPseudonym := rapid.Custom(func(t *rapid.T) weir.Pseudonym {
 		return weir.Pseudonym(rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "p"))
 	})
@@ -182,13 +183,13 @@ func TestEntriesRoundTrip(t *testing.T) {
 		case 1:
 			return &Mode{Route: rapid.String().Draw(t, "route"), Observe: rapid.Bool().Draw(t, "observe")}
 		case 2:
-			return &RouteName{Pattern: rapid.String().Draw(t, "route")}
+			return &RouteName{Pattern: rapid.String().Draw(t, "route"), Unit: rapid.StringMatching("[a-z]{0,32}").Draw(t, "unit")}
 		case 3:
 			return &Block{Principal: anyPseudonym.Draw(t, "who"), Cause: ByHand, People: count.Draw(t, "people"), Quota: count.Draw(t, "quota"), Window: time.Duration(rapid.IntRange(0, 1<<30).Draw(t, "ms")) * time.Millisecond}
 		}
 		o := &Outcome{Outcome: weir.Outcome{
 			Kind: weir.Disclosed, Reason: weir.Reason(rapid.Byte().Draw(t, "reason")), Observed: rapid.Bool().Draw(t, "observed"),
-			Principal: anyPseudonym.Draw(t, "who"), Route: "GET /b", Status: count.Draw(t, "status"), Bytes: int64(count.Draw(t, "bytes")),
+			Principal: anyPseudonym.Draw(t, "who"), Route: "GET /b", Unit: "line", Status: count.Draw(t, "status"), Bytes: int64(count.Draw(t, "bytes")),
 			Irregular: rapid.Uint32().Draw(t, "irregular"), Withheld: count.Draw(t, "withheld"),
 			Unattached: weir.Unattributed{People: count.Draw(t, "unattributed"), Classes: weir.ClassSet(rapid.Uint64().Draw(t, "classes"))},
 		}, route: 1}
@@ -200,14 +201,14 @@ func TestEntriesRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		want := anyBody.Draw(t, "body")
 		raw := want.append(nil)
-		got, err := decodeBody(raw, []string{"GET /a", "GET /b"})
+		got, err := decodeBody(raw, names)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if diff := cmp.Diff(want, got, cmpopts.EquateEmpty(), cmp.AllowUnexported(Outcome{})); diff != "" {
 			t.Fatal(diff)
 		}
-		if short, err := decodeBody(raw[:len(raw)-1], []string{"GET /a", "GET /b"}); err == nil && bytes.Equal(short.append(nil), raw) {
+		if short, err := decodeBody(raw[:len(raw)-1], names); err == nil && bytes.Equal(short.append(nil), raw) {
 			t.Fatal("an entry without its last byte reads the same")
 		}
 	})
