@@ -1,0 +1,49 @@
+package classify
+
+import (
+	"bytes"
+
+	"weir"
+)
+
+// An e-mail address is a dot-atom, an at sign and a domain of two or more labels (RFC 5321 section 4.1.2, RFC 5322 section
+// 3.4.1; quoted local parts and address literals are left out).
+var emailRule = rule{
+	class:    weir.Email,
+	names:    []string{"email", "mail", "emailaddress", "mailaddress", "emailaddr"},
+	suffixes: []string{"email", "emailaddress", "emailaddr", "mailaddress"},
+	value:    func(v []byte, _ weir.ClassSet) bool { return isEmail(v) },
+}
+
+func isEmail(v []byte) bool {
+	at := bytes.IndexByte(v, '@')
+	if at < 1 || at > 64 || !dotAtom(v[:at]) {
+		return false
+	}
+	domain := v[at+1:]
+	dot := bytes.LastIndexByte(domain, '.')
+	if dot < 1 || len(domain)-dot < 3 || len(domain) > 255 {
+		return false
+	}
+	last := byte('.')
+	for _, b := range domain {
+		ok := isDigit(b) || b|0x20 >= 'a' && b|0x20 <= 'z' || b >= 0x80 || b == '-' && last != '.' || b == '.' && last != '.' && last != '-'
+		if !ok {
+			return false
+		}
+		last = b
+	}
+	return !isDigit(last)
+}
+
+func dotAtom(v []byte) bool {
+	last := byte('.')
+	for _, b := range v {
+		atext := isDigit(b) || b|0x20 >= 'a' && b|0x20 <= 'z' || b >= 0x80 || bytes.IndexByte([]byte("!#$%&'*+-/=?^_`{|}~"), b) >= 0
+		if !atext && (b != '.' || last == '.') {
+			return false
+		}
+		last = b
+	}
+	return last != '.'
+}
