@@ -113,7 +113,7 @@ func (c *count) outcome(at time.Time, o *weir.Outcome) {
 		g.Responses++
 		g.Bytes += o.Bytes
 	}
-	if o.Kind != weir.Disclosed {
+	if len(o.Released) == 0 && o.Unattached.People == 0 { // a gap may hold what was seen before reading broke off
 		return
 	}
 	c.units[o.Unit] = true

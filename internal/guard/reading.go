@@ -1,0 +1,165 @@
+package guard
+
+import (
+	"mime"
+	"strings"
+
+	"weir"
+	"weir/internal/inspect"
+)
+
+// charsetBit marks in an outcome's irregularities a document that its header says is not UTF-8; the bits below it are those
+// of package inspect.
+const charsetBit = 1 << 31
+
+// An Answer is what the upstream said, held whole.
+type Answer struct {
+	Status      int
+	ContentType string
+	Coded       bool // the body has a content coding that could not be decoded
+	Body        []byte
+}
+
+// reading is what an answer holds, in the ledger's words.
+type reading struct {
+	reason     weir.Reason // why enforcing refuses it whoever asks; NoReason if it does not
+	gap        bool        // the body was not read
+	irregular  uint32
+	people     []weir.Pseudonym  // distinct data subjects, in the order of their first record
+	records    []weir.Record     // of each, the union of the classes
+	personOf   []int             // for each record of the document, its place in people; -1 for none
+	cuttable   bool              // records can be taken out of the document
+	unattached weir.Unattributed // what belongs to nobody that could be named
+	result     *inspect.Result
+}
+
+// read inspects an answer. res is scratch that the reading keeps in use.
+func (x *Exchange) read(a *Answer, res *inspect.Result) *reading {
+	rd := &reading{result: res}
+	switch {
+	case len(a.Body) == 0:
+		return rd
+	case x.route.access == passed:
+		rd.gap = true
+		rd.reason = weir.RoutePasses
+		return rd
+	case a.Coded:
+		rd.gap = true
+		rd.reason = weir.Coding
+		return rd
+	case !isJSON(a):
+		rd.gap = true
+		rd.reason = weir.NotJSON
+		return rd
+	}
+	res.Reset()
+	x.route.plan.Read(a.Body, res)
+	rd.irregular = res.IrregularBits()
+	if foreignCharset(a.ContentType) {
+		rd.irregular |= charsetBit
+	}
+	switch {
+	case res.Broken:
+		rd.reason = weir.Unreadable
+	case rd.irregular != 0 && !x.route.Irregular:
+		rd.reason = weir.Irregular
+	}
+	x.attribute(rd, a)
+	return rd
+}
+
+// attribute finds the data subject of each record. Records without one, and what lies outside records, are charged as a
+// worst case. An answer that is no success (404, 500 and so on) often stands where a record would: there, values that no
+// recogniser names are an error text and not somebody's data. Values that one does name count whatever the status.
+func (x *Exchange) attribute(rd *reading, a *Answer) {
+	res := rd.result
+	rd.personOf = make([]int, len(res.Records))
+	rd.cuttable = true
+	place := make(map[weir.Pseudonym]int, len(res.Records))
+	success := a.Status >= 200 && a.Status < 300
+	loose := res.Outside
+	for i := range res.Records {
+		rec := &res.Records[i]
+		key := string(rec.Key)
+		if x.route.SubjectIn != "" {
+			key = ""
+			if len(res.Records) == 1 {
+				key = x.pathKey
+			}
+		}
+		rd.personOf[i] = -1
+		rd.cuttable = rd.cuttable && rec.Element
+		switch {
+		case !success && rec.Classes&^weir.Set(weir.Other) == 0:
+		case key == "":
+			loose |= rec.Classes
+			rd.cuttable = false
+		default:
+			p := x.guard.keyring.DataSubject(x.route.Unit, key)
+			at, known := place[p]
+			if !known {
+				at = len(rd.people)
+				place[p] = at
+				rd.people = append(rd.people, p)
+				rd.records = append(rd.records, weir.Record{DataSubject: p})
+			}
+			rd.records[at].Classes |= rec.Classes
+			rd.personOf[i] = at
+		}
+	}
+	if !success {
+		loose &^= weir.Set(weir.Other)
+	}
+	switch {
+	case res.Broken:
+		rd.breakOff(loose)
+	case loose != 0:
+		rd.unattached = weir.Unattributed{People: max(res.WorstCase, x.keyless(rd), 1), Classes: loose}
+	}
+}
+
+// breakOff turns the reading of a document that could not be read to its end into a gap. The people seen until then are
+// charged as a worst case: who else is in the rest, nobody knows.
+func (rd *reading) breakOff(seen weir.ClassSet) {
+	for _, r := range rd.records {
+		seen |= r.Classes
+	}
+	rd.unattached = weir.Unattributed{People: max(rd.result.WorstCase, len(rd.people), 1), Classes: seen | weir.Set(weir.Other)}
+	rd.gap, rd.people, rd.records, rd.cuttable = true, nil, nil, false
+}
+
+// keyless counts the records that hold something and belong to nobody.
+func (x *Exchange) keyless(rd *reading) (n int) {
+	for i, at := range rd.personOf {
+		if at < 0 && rd.result.Records[i].Classes != 0 {
+			n++
+		}
+	}
+	return n
+}
+
+// isJSON reports whether the body is to be read as JSON: its header says so, or it begins as a JSON object or array does.
+// The header alone does not decide, because clients sniff.
+func isJSON(a *Answer) bool {
+	media, _, _ := mime.ParseMediaType(a.ContentType)
+	if media == "application/json" || media == "text/json" || strings.HasSuffix(media, "+json") {
+		return true
+	}
+	for _, b := range a.Body {
+		switch b {
+		case ' ', '\t', '\r', '\n', 0xef, 0xbb, 0xbf: // white space, and a byte order mark
+		case '{', '[':
+			return true
+		default:
+			return false
+		}
+	}
+	return false
+}
+
+// foreignCharset reports whether the header declares another encoding than the one JSON has.
+func foreignCharset(contentType string) bool {
+	_, params, err := mime.ParseMediaType(contentType)
+	charset := strings.ToLower(params["charset"])
+	return err != nil && contentType != "" || charset != "" && charset != "utf-8" && charset != "utf8" && charset != "us-ascii"
+}
