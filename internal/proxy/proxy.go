@@ -114,11 +114,7 @@ func (p *proxy) rewrite(r *httputil.ProxyRequest) {
 // failed answers for an upstream that gave no answer.
 func (p *proxy) failed(w http.ResponseWriter, r *http.Request, err error) {
 	x := r.Context().Value(exchangeKey{}).(*guard.Exchange)
-	reason := weir.UpstreamFailed
-	if errors.Is(err, errUpgrade) {
-		reason = weir.Protocol
-	}
-	no := x.Refuse(reason)
+	no := x.Refuse(weir.UpstreamFailed)
 	if !errors.Is(err, context.Canceled) {
 		p.opts.Log.Warn("the upstream gave no answer", "method", r.Method, "error", err)
 	}
@@ -170,7 +166,7 @@ func (p *proxy) hold(resp *http.Response) (*heldBody, weir.Reason) {
 	held := newHeldBody()
 	defer resp.Body.Close()
 	if resp.StatusCode == http.StatusPartialContent {
-		return held, weir.Protocol
+		return held, weir.Unreadable
 	}
 	limit := p.opts.Guard.Hold()
 	if resp.ContentLength > limit && resp.Request.Method != http.MethodHead {

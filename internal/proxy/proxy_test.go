@@ -202,7 +202,7 @@ func TestWhatCannotBeReadIsRefused(t *testing.T) {
 			w.Header().Set("Content-Range", "bytes 0-9/30")
 			w.WriteHeader(206)
 			io.WriteString(w, secret[:10])
-		}, "protocol"},
+		}, "unreadable"},
 		{"cut off by the upstream", "/people/1", func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Length", "100")
 			io.WriteString(w, secret)
