@@ -216,3 +216,15 @@ func (g *Guard) identify(r *http.Request, route *Route) Principal {
 	}
 	return g.byName[poolName(route.Match)]
 }
+
+// PrincipalNames returns the names of all principals that the settings know, pools included.
+func (o *Options) PrincipalNames() []string {
+	var names []string
+	for _, list := range o.Keys {
+		names = append(names, list.Names()...)
+	}
+	for _, rt := range o.Routes {
+		names = append(names, poolName(rt.Match))
+	}
+	return append(names, poolName(unmatchedName))
+}

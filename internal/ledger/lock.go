@@ -35,8 +35,7 @@ func AcquireLock(path, owner string) (*Lock, error) {
 	}
 	switch err := tryLock(f); {
 	case errors.Is(err, errHeld):
-		line, _ := io.ReadAll(io.LimitReader(f, 200))
-		return nil, errors.Join(&OwnedError{path, strings.TrimSpace(string(line))}, f.Close())
+		return nil, errors.Join(ownedBy(path, f), f.Close())
 	case err != nil:
 		return nil, errors.Join(fmt.Errorf("lock %s: %w", name, err), f.Close())
 	}
@@ -53,15 +52,28 @@ func AcquireLock(path, owner string) (*Lock, error) {
 // Release lets another process own the folder.
 func (l *Lock) Release() error { return l.f.Close() }
 
-// Owned reports whether a process owns the folder, without taking the lock.
-func Owned(path string) (bool, error) {
+// Owned returns an *OwnedError if a process owns the folder, without taking the lock.
+func Owned(path string) (*OwnedError, error) {
 	f, err := os.Open(filepath.Join(path, lockName))
 	if errors.Is(err, os.ErrNotExist) {
-		return false, nil
+		return nil, nil
 	}
 	if err != nil {
-		return false, err
+		return nil, err
 	}
 	defer f.Close()
-	return isLocked(f)
+	held, err := isLocked(f)
+	if err != nil || !held {
+		return nil, err
+	}
+	return ownedBy(path, f), nil
+}
+
+// ownedBy reads who holds the lock.
+func ownedBy(path string, f *os.File) *OwnedError {
+	line, err := io.ReadAll(io.LimitReader(f, 200))
+	if err != nil {
+		line = nil // the error then says that it is another process
+	}
+	return &OwnedError{path, strings.TrimSpace(string(line))}
 }

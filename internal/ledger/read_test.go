@@ -279,8 +279,8 @@ func TestOnDisk(t *testing.T) {
 	if _, err := AcquireLock(path, "second"); !errors.As(err, &owned) || !strings.Contains(err.Error(), "process 42") {
 		t.Errorf("second owner: %v", err)
 	}
-	if held, err := Owned(path); err != nil || !held {
-		t.Errorf("owned: %t, %v", held, err)
+	if held, err := Owned(path); err != nil || held == nil || held.Owner != owned.Owner {
+		t.Errorf("owned: %v, %v", held, err)
 	}
 	rng := rand.New(rand.NewPCG(3, 3))
 	want := 0
@@ -302,7 +302,7 @@ func TestOnDisk(t *testing.T) {
 	if err := lock.Release(); err != nil {
 		t.Fatal(err)
 	}
-	if held, err := Owned(path); err != nil || held {
-		t.Errorf("after release, owned: %t, %v", held, err)
+	if held, err := Owned(path); err != nil || held != nil {
+		t.Errorf("after release, owned: %v, %v", held, err)
 	}
 }
