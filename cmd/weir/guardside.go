@@ -1,0 +1,140 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"weir"
+	"weir/internal/guard"
+	"weir/internal/ledger"
+	"weir/internal/proxy"
+)
+
+// guardSide is a running guard: its ledger with the lock on it, its proxy and its control socket.
+type guardSide struct {
+	guard    *guard.Guard
+	keyring  *weir.Keyring
+	addr     string
+	lock     *ledger.Lock
+	servers  []*http.Server
+	failures chan error
+}
+
+// startGuard brings up the guard that the config names. It checks everything that can be checked first and creates nothing
+// until then: the config, the key lists, the port; then the key and the ledger.
+func startGuard(cfg *config, log *slog.Logger) (*guardSide, error) {
+	opts, upstream, err := cfg.guardOptions()
+	if err != nil {
+		return nil, err
+	}
+	if owned, err := ledger.Owned(cfg.ledgerDir()); err != nil {
+		return nil, err
+	} else if owned != nil {
+		return nil, owned
+	}
+	listener, err := net.Listen("tcp", cfg.Guard.Listen)
+	if err != nil {
+		return nil, cfg.errorf("guard: cannot listen on %q: %w: choose another address, or stop what listens there", cfg.Guard.Listen, cause(err))
+	}
+	side := &guardSide{addr: listener.Addr().String(), failures: make(chan error, 2)}
+	if err := side.open(cfg, opts); err != nil {
+		return nil, errors.Join(err, listener.Close())
+	}
+	control, err := listenControl(cfg.ledgerDir())
+	if err != nil {
+		return nil, errors.Join(err, listener.Close(), side.closeLedger())
+	}
+	handler := proxy.New(proxy.Options{Guard: side.guard, Upstream: upstream, Log: log})
+	side.serve(listener, handler)
+	side.serve(control, controlHandler(side.guard))
+	return side, nil
+}
+
+// open takes the lock and opens the ledger with its key.
+func (s *guardSide) open(cfg *config, opts guard.Options) error {
+	dir := cfg.ledgerDir()
+	fresh, err := withoutLedger(dir)
+	if err != nil {
+		return err
+	}
+	// A key is made only where there is no ledger yet; a ledger without its key cannot be continued.
+	load := func() (*weir.Keyring, error) { return guard.LoadKey(cfg.keyFile()) }
+	if _, err := os.Stat(cfg.keyFile()); fresh && errors.Is(err, os.ErrNotExist) {
+		load = func() (*weir.Keyring, error) { return guard.CreateKey(cfg.keyFile()) }
+	} else if opts.Keyring, err = load(); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	s.lock, err = ledger.AcquireLock(dir, fmt.Sprintf("weir, process %d, listening on %s since %s", os.Getpid(), s.addr, time.Now().UTC().Format(time.RFC3339)))
+	if err != nil {
+		return err
+	}
+	if opts.Keyring == nil {
+		if opts.Keyring, err = load(); err != nil {
+			return errors.Join(err, s.lock.Release())
+		}
+	}
+	opts.Ledger = ledger.Dir(dir)
+	if s.guard, err = guard.Open(opts); err != nil {
+		return errors.Join(fmt.Errorf("%s: %w", dir, err), s.lock.Release())
+	}
+	s.keyring = opts.Keyring
+	return nil
+}
+
+// withoutLedger reports whether the folder is missing or holds no volume.
+func withoutLedger(dir string) (bool, error) {
+	volumes, err := filepath.Glob(filepath.Join(dir, "*.weir"))
+	return len(volumes) == 0, err
+}
+
+func (s *guardSide) serve(l net.Listener, h http.Handler) {
+	srv := newServer(h)
+	s.servers = append(s.servers, srv)
+	go func() {
+		if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			s.failures <- err
+		}
+	}()
+}
+
+// newServer is a server with limits on what a caller may make it wait for or hold.
+func newServer(h http.Handler) *http.Server {
+	return &http.Server{
+		Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
+		ErrorLog: slog.NewLogLogger(slog.Default().Handler(), slog.LevelWarn),
+	}
+}
+
+// Close lets exchanges that are under way end, then closes the ledger and lets go of its lock.
+func (s *guardSide) Close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	var errs []error
+	for _, srv := range s.servers {
+		errs = append(errs, srv.Shutdown(ctx))
+	}
+	return errors.Join(append(errs, s.closeLedger())...)
+}
+
+func (s *guardSide) closeLedger() error { return errors.Join(s.guard.Close(), s.lock.Release()) }
+
+// cause is the innermost error, which says what the system said.
+func cause(err error) error {
+	for {
+		inner := errors.Unwrap(err)
+		if inner == nil {
+			return err
+		}
+		err = inner
+	}
+}

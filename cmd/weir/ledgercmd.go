@@ -1,0 +1,145 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"golang.org/x/mod/sumdb/note"
+
+	"weir"
+	"weir/internal/guard"
+	"weir/internal/ledger"
+)
+
+// verifyCommand needs no key, so it runs on a copy anywhere; a checkpoint that the caller holds is compared where it is given.
+func verifyCommand(c *call) error {
+	checkpoint := c.flags.String("checkpoint", "", "a `file` with a checkpoint of this ledger to compare it with")
+	if err := c.parse(0, 0); err != nil {
+		return err
+	}
+	cfg, err := c.loadConfig()
+	if err != nil {
+		return err
+	}
+	var held *weir.Checkpoint
+	if *checkpoint != "" {
+		if held, err = c.readCheckpoint(cfg, *checkpoint); err != nil {
+			return err
+		}
+	}
+	dir := cfg.ledgerDir()
+	if fresh, err := withoutLedger(dir); err != nil || fresh {
+		return errors.Join(err, fmt.Errorf("no ledger in %s: name the config of one with -config", dir))
+	}
+	live, err := ledger.Owned(dir)
+	if err != nil {
+		return err
+	}
+	sum, err := ledger.Verify(ledger.Dir(dir), held, live != nil)
+	if err != nil {
+		return err
+	}
+	verdict := "ok"
+	if len(sum.Faults) > 0 {
+		verdict = sum.Faults[0].String()
+	}
+	fmt.Fprintf(c.stdout, "%d entries, %d bytes, root %x, %s\n", sum.Entries, sum.Bytes, sum.Root, verdict)
+	if n := len(sum.Faults); n > 0 {
+		return answerNo{fmt.Errorf("the ledger is not as it was written (%d faults, the first is above): keep a copy of %s and compare it with your checkpoints", n, dir)}
+	}
+	return nil
+}
+
+// readCheckpoint reads a signed checkpoint; its signature is checked where the guard's key is at hand.
+func (c *call) readCheckpoint(cfg *config, path string) (*weir.Checkpoint, error) {
+	msg, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	var cp weir.Checkpoint
+	if keyring, keyErr := guard.LoadKey(cfg.keyFile()); keyErr == nil {
+		vkey, err := keyring.VerifierKey(cfg.guardName())
+		if err != nil {
+			return nil, err
+		}
+		verifier, err := note.NewVerifier(vkey)
+		if err != nil {
+			return nil, err
+		}
+		cp, err = weir.OpenCheckpoint(msg, note.VerifierList(verifier))
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", path, err)
+		}
+		return &cp, nil
+	}
+	fmt.Fprintf(c.stderr, "weir: the key is not here, so the checkpoint's signature is not checked\n")
+	if cp, err = weir.ParseCheckpoint(string(msg)); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return &cp, nil
+}
+
+func statCommand(c *call) error {
+	if err := c.parse(0, 0); err != nil {
+		return err
+	}
+	r, err := c.openReading()
+	if err != nil {
+		return err
+	}
+	kinds := map[string]int{}
+	sum, err := ledger.Read(r.dir, ledger.ReadOptions{Visit: func(e ledger.Entry) error {
+		switch b := e.Body.(type) {
+		case *ledger.Outcome:
+			kinds[b.Kind.String()]++
+		case *ledger.Block:
+			kinds["block"]++
+		case *ledger.Unblock:
+			kinds["unblock"]++
+		}
+		return nil
+	}})
+	if err != nil {
+		return err
+	}
+	vkey, err := r.keyring.VerifierKey(r.cfg.guardName())
+	if err != nil {
+		return err
+	}
+	rows := [][]string{
+		{"guard", r.cfg.guardName()}, {"verifier key", vkey}, {"volumes", fmt.Sprint(sum.Volumes)}, {"entries", fmt.Sprint(sum.Entries)},
+		{"bytes", fmt.Sprint(sum.Bytes)}, {"sealed torn bytes", fmt.Sprint(sum.Sealed)}, {"last entry", stamp(sum.Last)},
+	}
+	for _, k := range []string{"disclosed", "none found", "refused", "gap", "block", "unblock"} {
+		rows = append(rows, []string{k, fmt.Sprint(kinds[k])})
+	}
+	return errors.Join(writeRows(c.stdout, "table", []string{"figure", "value"}, len(rows), func(i int) ([]string, any) { return rows[i], nil }), damaged(sum))
+}
+
+func checkpointCommand(c *call) error {
+	if err := c.parse(0, 0); err != nil {
+		return err
+	}
+	r, err := c.openReading()
+	if err != nil {
+		return err
+	}
+	sum, err := ledger.Read(r.dir, ledger.ReadOptions{})
+	if err != nil {
+		return err
+	}
+	if err := damaged(sum); err != nil {
+		return err
+	}
+	signer, err := r.keyring.Signer(r.cfg.guardName())
+	if err != nil {
+		return err
+	}
+	msg, err := weir.Checkpoint{Origin: r.cfg.guardName(), Size: sum.Entries, Root: sum.Root}.Sign(signer)
+	if err != nil {
+		return err
+	}
+	_, err = c.stdout.Write(msg)
+	return err
+}
