@@ -1,0 +1,274 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"weir"
+	"weir/internal/access"
+	"weir/internal/claim"
+	"weir/internal/incident"
+	"weir/records"
+)
+
+var ctx = context.Background()
+
+func open(t *testing.T) *Store {
+	t.Helper()
+	s, err := Open(filepath.Join(t.TempDir(), "register.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+func set(t *testing.T) *incident.Set {
+	t.Helper()
+	set, err := incident.ReadRecords(records.Files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return set
+}
+
+func imported(t *testing.T, set *incident.Set) *Store {
+	t.Helper()
+	s := open(t)
+	if _, err := s.Import(ctx, set); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func reader(tier access.Tier) access.Reader { return access.Reader{Tier: tier} }
+
+func TestImportTwiceAddsNothing(t *testing.T) {
+	s := imported(t, set(t))
+	if n, err := s.Import(ctx, set(t)); n != 0 || err != nil {
+		t.Errorf("the second import added %d claims, %v", n, err)
+	}
+}
+
+// A bad record anywhere in a set leaves nothing of the set behind.
+func TestImportIsAllOrNothing(t *testing.T) {
+	s, bad := open(t), set(t)
+	bad.Records[len(bad.Records)-1].Claims[0].Source = "no-such-source"
+	if _, err := s.Import(ctx, bad); err == nil {
+		t.Fatal("a record without its source was taken")
+	}
+	if views, err := s.Incidents(ctx, reader(access.Editor)); err != nil || len(views) != 0 {
+		t.Errorf("%d incidents are left, %v", len(views), err)
+	}
+}
+
+// P8: nothing that was claimed is changed or deleted.
+func TestClaimsAreAppendOnly(t *testing.T) {
+	s := imported(t, set(t))
+	for _, q := range []string{"UPDATE claim SET body = '{}'", "DELETE FROM claim"} {
+		if _, err := s.db.Exec(q); err == nil {
+			t.Errorf("%s went through", q)
+		}
+	}
+}
+
+func TestNewerSchemaIsRefused(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "register.db")
+	s, err := Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.db.Exec("PRAGMA user_version = 99"); err != nil {
+		t.Fatal(err)
+	}
+	s.Close()
+	if _, err := Open(path); !errors.Is(err, ErrNewer) {
+		t.Errorf("opened: %v", err)
+	}
+}
+
+// P7: two registers that differ only in values above a tier answer that tier alike, byte for byte: incidents and search.
+func TestValuesAboveATierChangeNothingForIt(t *testing.T) {
+	one, other := set(t), set(t)
+	other.Actors[0].Name = "Another Name"
+	for r := range other.Records {
+		for i := range other.Records[r].Claims {
+			c := &other.Records[r].Claims[i]
+			switch c.Property {
+			case "motive", "technique", "actor_type":
+				c.Value, c.Reasoning = fmt.Sprintf("zebra %d", i), "quagga"
+			case "confidentiality", "integrity", "availability":
+				c.Value, c.Reasoning = "unknown", "okapi"
+			}
+		}
+	}
+	answers := func(s *Store, tier access.Tier) string {
+		views, err := s.Incidents(ctx, reader(tier))
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, err := json.Marshal(views)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, word := range []string{"zebra", "quagga", "okapi", "financial", "Lapsus", "Exploit", "Another", "VERIS", "unknown", "api", "extortion"} {
+			ids, err := s.Search(ctx, reader(tier), word)
+			if err != nil {
+				t.Fatal(err)
+			}
+			out = append(out, "\n"+word+": "+strings.Join(ids, " ")...)
+		}
+		return string(out)
+	}
+	a, b := imported(t, one), imported(t, other)
+	if x, y := answers(a, access.Public), answers(b, access.Public); x != y {
+		t.Errorf("the public sees a difference:\n%s\n%s", x, y)
+	}
+	if x, y := answers(a, access.Member), answers(b, access.Member); x == y {
+		t.Error("members see no difference: the test tests nothing")
+	}
+}
+
+func TestSearch(t *testing.T) {
+	s := imported(t, set(t))
+	for _, tt := range []struct {
+		query string
+		tier  access.Tier
+		want  string
+	}{
+		{"misconfiguration", access.Public, "t-mobile-us-2022-11"},
+		{"PREPAID accounts", access.Public, "t-mobile-us-2019-11"},
+		{"lapsus", access.Member, "t-mobile-us-2022-04"},
+		{"lapsus", access.Public, ""},
+		{`"`, access.Public, ""},
+		{"NOT zebra (*", access.Public, ""},
+	} {
+		ids, err := s.Search(ctx, reader(tt.tier), tt.query)
+		if err != nil || tt.want != "" && !slices.Contains(ids, tt.want) || tt.want == "" && len(ids) > 0 {
+			t.Errorf("%s as %s: %v, %v", tt.query, tt.tier, ids, err)
+		}
+	}
+}
+
+// The seam: a statement opens a draft of measured claims that responders see, the public after an editor publishes it.
+func TestStatementOpensDraft(t *testing.T) {
+	first := time.Date(2026, 11, 2, 10, 0, 0, 0, time.UTC)
+	last := first.Add(time.Minute)
+	st := weir.Statement{
+		Guard: "guard.example.com", Made: last, Unit: "account", People: 500, Disclosures: 500, ByClass: map[string]int{"name": 500, "email": 431},
+		NoneFound: []string{"ssn"}, First: &first, Last: &last, Principals: 1, Coverage: 0.98,
+		Findings: []weir.Finding{{Kind: "quota_block", Time: last, Principal: "abc", Quota: 500, Window: "24h0m0s"}}, Checkpoint: "x\n1\ny\n",
+	}
+	s := imported(t, set(t))
+	draft := incident.FromStatement(st, []byte("raw"))
+	if n, err := s.Import(ctx, draft); n == 0 || err != nil {
+		t.Fatalf("%d claims, %v", n, err)
+	}
+	if n, err := s.Import(ctx, incident.FromStatement(st, []byte("raw"))); n != 0 || err != nil {
+		t.Errorf("the second import added %d claims, %v", n, err)
+	}
+	id := draft.Records[0].ID
+	if _, err := s.Incident(ctx, reader(access.Member), id); !errors.Is(err, ErrNotFound) {
+		t.Errorf("a member sees the draft: %v", err)
+	}
+	v, err := s.Incident(ctx, reader(access.Responder), id)
+	if err != nil || !v.Draft {
+		t.Fatalf("%+v, %v", v, err)
+	}
+	status := map[string]string{}
+	for _, row := range v.Taken {
+		status[row.Class] = row.Status
+	}
+	if status["ssn"] != "none found, at coverage 0.98" || status["email"] != "431 released through this guard" || status["password"] != "not said" {
+		t.Errorf("classes: %v", status)
+	}
+	if ids, _ := s.Search(ctx, reader(access.Public), "guard.example.com"); len(ids) != 0 {
+		t.Error("the public finds the draft")
+	}
+	if err := s.Publish(ctx, id); err != nil {
+		t.Fatal(err)
+	}
+	if v, err := s.Incident(ctx, access.Anybody(), id); err != nil || v.Draft || v.History != nil {
+		t.Errorf("published: %+v, %v", v, err)
+	}
+	if err := s.Publish(ctx, "no-such-incident"); !errors.Is(err, ErrNotFound) {
+		t.Errorf("publishing nothing: %v", err)
+	}
+}
+
+func TestSessions(t *testing.T) {
+	s := open(t)
+	a, err := access.NewAccount("kim", "long enough password", access.Responder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.AddAccount(ctx, a); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.AddAccount(ctx, a); !errors.Is(err, ErrExists) {
+		t.Errorf("added twice: %v", err)
+	}
+	if got, err := s.Account(ctx, "kim"); err != nil || *got != a {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if got, err := s.Account(ctx, "lee"); err != nil || got != nil {
+		t.Errorf("%+v, %v", got, err)
+	}
+	now := time.Now()
+	_, hash := access.NewToken()
+	if err := s.StartSession(ctx, hash, "kim", now.Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	for what, tt := range map[string]struct {
+		at   time.Time
+		want access.Tier
+	}{"live": {now, access.Responder}, "ended": {now.Add(2 * time.Hour), access.Public}} {
+		if r, err := s.Session(ctx, hash, tt.at); err != nil || r.Tier != tt.want {
+			t.Errorf("%s: %+v, %v", what, r, err)
+		}
+	}
+	if err := s.EndSession(ctx, hash); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := s.Session(ctx, hash, now); err != nil || r != access.Anybody() {
+		t.Errorf("after sign-out: %+v, %v", r, err)
+	}
+}
+
+// The computed history follows its members: without one of them it is another number.
+func TestHistoryIsComputed(t *testing.T) {
+	ordinal := func(set *incident.Set) int {
+		v, err := imported(t, set).Incident(ctx, access.Anybody(), "t-mobile-us-2022-11")
+		if err != nil || v.History == nil {
+			t.Fatal(err)
+		}
+		if len(v.History.Members) != v.History.Ordinal || len(v.History.Stated) == 0 {
+			t.Errorf("%+v", v.History)
+		}
+		return v.History.Ordinal
+	}
+	if n := ordinal(set(t)); n != 8 {
+		t.Errorf("the incident is the %dth, the press counts 8", n)
+	}
+	fewer := set(t)
+	fewer.Records = slices.DeleteFunc(fewer.Records, func(r incident.Record) bool { return r.ID == "t-mobile-us-2019-11" })
+	if n := ordinal(fewer); n != 7 {
+		t.Errorf("with one member fewer it is the %dth", n)
+	}
+	unpublic := set(t)
+	for r := range unpublic.Records {
+		if unpublic.Records[r].ID == "t-mobile-us-2020-03" {
+			unpublic.Records[r].Claims = slices.DeleteFunc(unpublic.Records[r].Claims, func(c claim.Claim) bool { return c.Qualifier == "became_public" })
+		}
+	}
+	if n := ordinal(unpublic); n != 7 {
+		t.Errorf("an incident that nobody disclosed counts: %d", n)
+	}
+}
