@@ -51,7 +51,7 @@ func TestPublicViewHoldsNothingOfMembers(t *testing.T) {
 	if v.Motives.Count != 1 || v.Techniques.Count != 2 || v.Actors.Count != 1 || v.Posture != nil || v.Motives.Items != nil || v.Actors.Items != nil {
 		t.Errorf("%+v", v)
 	}
-	if text := v.Description[0][1].Text + v.Description[0][3].Text; text != "about 37,000,000(available to members)" {
+	if text := v.Description[0][1].Text + v.Description[0][3].Text; text != "about 37 million(available to members)" {
 		t.Errorf("prose: %q", text)
 	}
 	m, _ := in.ViewFor(access.Reader{Tier: access.Member})
@@ -106,7 +106,7 @@ func TestReadRecordsReportsEverything(t *testing.T) {
 
 func TestDisplay(t *testing.T) {
 	for _, tt := range []struct{ property, value, want string }{
-		{"people", "37000000", "37,000,000"}, {"people", "0", "0"}, {"payment", "270000", "USD 270,000"}, {"share", "0.015", "1.5 %"},
+		{"people", "37000000", "37 million"}, {"people", "76600000", "76.6 million"}, {"people", "47850000", "47,850,000"}, {"people", "900000", "900,000"}, {"people", "0", "0"}, {"payment", "270000", "USD 270,000"}, {"share", "0.015", "1.5 %"},
 		{"date", "2022-11-25", "25 November 2022"}, {"date", "2022-11", "November 2022"}, {"date", "2022", "2022"},
 		{"event", "2026-11-02T10:00:01Z", "2 November 2026, 10:00:01 UTC"}, {"confidentiality", "not_affected", "not affected"},
 		{"none_found", "0.98", "none found, at coverage 0.98"},

@@ -428,8 +428,13 @@ func displayDate(v string) string {
 	return v
 }
 
-// group writes a number with commas between its thousands.
+// group writes a number for people: whole tenths of a million in words, the rest with commas between its thousands.
+// Either way the number that was claimed can be read back.
 func group(n int64) string {
+	const tenth = 100_000
+	if n >= 10*tenth && n%tenth == 0 {
+		return strconv.FormatFloat(float64(n/tenth)/10, 'f', -1, 64) + " million"
+	}
 	s := strconv.FormatInt(n, 10)
 	for i := len(s) - 3; i > 0; i -= 3 {
 		s = s[:i] + "," + s[i:]
