@@ -27,7 +27,8 @@ type command struct {
 // commands is the whole program as its user sees it, in the order of the usage text.
 func commands() []command {
 	return []command{
-		{"serve", "", "the guard that the config names", serve},
+		{"demo", "[-fast] [-json]", "one incident, end to end, on this machine", demo},
+		{"serve", "", "guard and register: what the config names", serve},
 		{"exposure", "[-principal P] [-route R] [-from T] [-to T] [-list] [-format table|json|csv]", "whose data left, which classes, by whom", exposureCommand},
 		{"statement", "[-from T] [-to T] [-principal P] -o FILE", "sign an exposure statement", statementCommand},
 		{"accounting", "[-route R | -unit U] [-format table|json|csv] SUBJECT-KEY", "who has seen this person's data", accountingCommand},
@@ -37,6 +38,8 @@ func commands() []command {
 		{"ledger checkpoint", "", "sign the ledger's present state", checkpointCommand},
 		{"block", "PRINCIPAL", "bar a principal, at once", blockCommand},
 		{"unblock", "PRINCIPAL", "lift a principal's block", unblockCommand},
+		{"register import", "[FILE ...]", "read incident records, or the built-in ones; or signed statements", importCommand},
+		{"register user add", "[-tier T] NAME", "make an account; the password is read from standard input", userAddCommand},
 		{"version", "", "print the version", func(c *call) error {
 			if err := c.parse(0, 0); err != nil {
 				return err
@@ -145,5 +148,5 @@ func usage(w io.Writer) {
 	for _, cmd := range commands() {
 		fmt.Fprintf(w, "  weir %-18s %s\n", cmd.name, cmd.about)
 	}
-	fmt.Fprint(w, "\nEach command takes -config FILE and -help.\n")
+	fmt.Fprint(w, "\nTry weir demo first. Each command takes -config FILE and -help.\n")
 }
