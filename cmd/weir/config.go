@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"go.yaml.in/yaml/v3"
@@ -114,7 +115,9 @@ func (c *call) loadConfig() (*config, error) {
 func oneLine(err error) error {
 	var several *yaml.TypeError
 	if errors.As(err, &several) && len(several.Errors) > 0 {
-		return fmt.Errorf("%s: see README.md for the keys of the config", several.Errors[0])
+		what, _, _ := strings.Cut(several.Errors[0], " into ") // what follows names a type of this program
+		what, _, _ = strings.Cut(what, " in type ")
+		return fmt.Errorf("%s here: README.md shows the keys of the config", what)
 	}
 	return err
 }

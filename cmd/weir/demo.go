@@ -233,7 +233,10 @@ func (d *theDemo) start() error {
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		return err
 	}
-	if d.site, err = startRegister(d, d.cfg, log); err != nil {
+	if d.site, err = listenRegister(d.cfg); err != nil {
+		return err
+	}
+	if err := d.site.start(d, d.cfg, log); err != nil {
 		return err
 	}
 	d.say("Examplecell, a carrier that does not exist, has %s customers and an API.", thousands(carrier.Customers))

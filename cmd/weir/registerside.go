@@ -25,16 +25,17 @@ import (
 	"weir/records"
 )
 
-// registerSide is a running register.
+// registerSide is a register: from listenRegister on it holds its address, from start on it answers there.
 type registerSide struct {
 	addr     string
+	listener net.Listener
 	store    *store.Store
 	server   *http.Server
 	failures chan error
 }
 
-// startRegister brings up the register that the config names. An empty one begins with the built-in records.
-func startRegister(ctx context.Context, cfg *config, log *slog.Logger) (*registerSide, error) {
+// listenRegister checks what can be checked of the register that the config names, its address among it, and creates nothing.
+func listenRegister(cfg *config) (*registerSide, error) {
 	if _, err := cfg.guards(); err != nil {
 		return nil, err
 	}
@@ -42,21 +43,24 @@ func startRegister(ctx context.Context, cfg *config, log *slog.Logger) (*registe
 	if err != nil {
 		return nil, cfg.errorf("register: cannot listen on %q: %w: choose another address, or stop what listens there", cfg.Register.Listen, cause(err))
 	}
-	s, err := store.Open(cfg.registerFile())
-	if err != nil {
-		return nil, errors.Join(err, listener.Close())
+	return &registerSide{addr: listener.Addr().String(), listener: listener, failures: make(chan error, 1)}, nil
+}
+
+// start opens the store and serves it. An empty register begins with the built-in records.
+func (s *registerSide) start(ctx context.Context, cfg *config, log *slog.Logger) (err error) {
+	if s.store, err = store.Open(cfg.registerFile()); err != nil {
+		return err
 	}
-	if err := fill(ctx, s); err != nil {
-		return nil, errors.Join(err, listener.Close(), s.Close())
+	if err := fill(ctx, s.store); err != nil {
+		return err
 	}
-	side := &registerSide{addr: listener.Addr().String(), store: s, failures: make(chan error, 1)}
-	side.server = newServer(register.New(register.Options{Store: s, Log: log}))
+	s.server = newServer(register.New(register.Options{Store: s.store, Log: log}))
 	go func() {
-		if err := side.server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-			side.failures <- err
+		if err := s.server.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
+			s.failures <- err
 		}
 	}()
-	return side, nil
+	return nil
 }
 
 // fill reads the built-in records into a register that has no incident.
@@ -77,7 +81,16 @@ func fill(ctx context.Context, s *store.Store) error {
 func (s *registerSide) Close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	return errors.Join(s.server.Shutdown(ctx), s.store.Close())
+	var errs []error
+	if s.server != nil {
+		errs = append(errs, s.server.Shutdown(ctx)) // closes the listener
+	} else {
+		errs = append(errs, s.listener.Close())
+	}
+	if s.store != nil {
+		errs = append(errs, s.store.Close())
+	}
+	return errors.Join(errs...)
 }
 
 // guards returns the verifiers of the guards whose statements the register takes.

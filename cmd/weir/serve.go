@@ -20,6 +20,14 @@ func serve(c *call) (err error) {
 	}
 	log := slog.New(slog.NewTextHandler(c.stderr, nil))
 	var guardFailed, registerFailed chan error
+	var site *registerSide
+	if cfg.Register != nil { // before the guard, which makes its key: nothing is made if either address is taken
+		if site, err = listenRegister(cfg); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, site.Close()) }()
+		registerFailed = site.failures
+	}
 	if cfg.Guard != nil {
 		side, err := startGuard(cfg, log)
 		if err != nil {
@@ -29,14 +37,11 @@ func serve(c *call) (err error) {
 		guardFailed = side.failures
 		fmt.Fprintf(c.stderr, "weir: guard on http://%s before %s\n", side.addr, cfg.Guard.Upstream)
 	}
-	if cfg.Register != nil {
-		side, err := startRegister(c, cfg, log)
-		if err != nil {
+	if site != nil {
+		if err := site.start(c, cfg, log); err != nil {
 			return err
 		}
-		defer func() { err = errors.Join(err, side.Close()) }()
-		registerFailed = side.failures
-		fmt.Fprintf(c.stderr, "weir: register on http://%s\n", side.addr)
+		fmt.Fprintf(c.stderr, "weir: register on http://%s\n", site.addr)
 	}
 	select {
 	case <-c.Done():
