@@ -21,6 +21,9 @@ const principalNamespace = "weir principal"
 
 // A Keyring holds the keys that one seed gives (HKDF-SHA-256, RFC 5869): the key that makes pseudonyms and the key that
 // signs checkpoints and statements. A Keyring is immutable and safe for concurrent use.
+//
+// P3 rests on it: whoever holds a ledger and not the seed cannot name a data subject or a principal. That equal ones look
+// equal remains visible.
 type Keyring struct {
 	id    [16]byte
 	block cipher.Block

@@ -1,4 +1,4 @@
-// Package access decides who is asking the register and what they may read.
+// Package access decides what each reader of the register may read.
 //
 // Tiers are a ladder: who stands higher reads all that those below read (P7). For each property of a record a Rule says from
 // which tier on its count and from which its value is shown. A rule that says nothing shows nothing.

@@ -1,4 +1,4 @@
-// Package guard keeps the promises that nothing leaves unrecorded (P1) and that no quota is exceeded (P2).
+// Package guard lets a response out only after it was inspected, admitted by the quotas, durably recorded (P1, P2).
 //
 // For every answer it inspects, admits, appends durably and only then releases. The decision is taken while the ledger
 // builds the entry, so the quota's order and time are the ledger's: whatever the concurrency, a replay of the ledger comes

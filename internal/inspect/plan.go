@@ -1,4 +1,4 @@
-// Package inspect reads one response and yields its records, their classes, the irregularities.
+// Package inspect reads one response into records with their classes, naming what is irregular in it.
 //
 // It has a JSON scanner of its own (RFC 8259), for a guard must know what a lenient client could see in a document and not
 // only what a strict one accepts: duplicate keys are read all, damaged text is read on, and each such irregularity is
