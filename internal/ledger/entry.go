@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"weir"
@@ -124,7 +125,9 @@ func decodeBody(b []byte, routes []RouteName) (Body, error) {
 	var body Body
 	switch b[0] {
 	case typeOutcome:
-		body = d.outcome(routes)
+		o := &Outcome{}
+		d.outcome(o, routes)
+		body = o
 	case typeRouteName:
 		body = &RouteName{Unit: d.textOf(int(d.byteUpTo(255))), Pattern: d.text()}
 	case typeBlock:
@@ -150,8 +153,8 @@ type decoder struct {
 	bad  bool
 }
 
-func (d *decoder) outcome(routes []RouteName) *Outcome {
-	o := &Outcome{}
+// outcome reads into o, whose records it overwrites.
+func (d *decoder) outcome(o *Outcome, routes []RouteName) {
 	o.Kind, o.Reason, o.Observed = weir.OutcomeKind(d.byteUpTo(255)), weir.Reason(d.byteUpTo(255)), d.byteUpTo(1) == 1
 	o.Principal = d.pseudonym()
 	o.route = d.uvarint()
@@ -160,16 +163,13 @@ func (d *decoder) outcome(routes []RouteName) *Outcome {
 	n := d.uvarint()
 	if n > uint64(len(d.rest))/17 || o.route >= uint64(len(routes)) { // a record takes 17 bytes or more
 		d.bad = true
-		return o
+		return
 	}
 	o.Route, o.Unit = routes[o.route].Pattern, routes[o.route].Unit
-	if n > 0 {
-		o.Released = make([]weir.Record, n)
-	}
+	o.Released = slices.Grow(o.Released[:0], int(n))[:n]
 	for i := range o.Released {
 		o.Released[i] = weir.Record{DataSubject: d.pseudonym(), Classes: weir.ClassSet(d.uvarint())}
 	}
-	return o
 }
 
 func (d *decoder) byteUpTo(limit byte) byte {

@@ -132,6 +132,11 @@ func decodeFrame(b []byte) (f frame, err error) {
 	return f, nil
 }
 
+// frameSize is the size of the frame whose head is at the start of b, as far as the head can be trusted.
+func frameSize(b []byte) int {
+	return frameHeadSize + int(min(binary.LittleEndian.Uint32(b[4:]), maxFramePayload)) + frameTailSize
+}
+
 // headerChain is the chain hash that a volume begins with.
 func headerChain(raw []byte) hash { return sha256.Sum256(raw[:headerSize]) }
 

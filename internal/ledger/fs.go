@@ -13,12 +13,20 @@ import (
 type FS interface {
 	// List returns the names in the folder, sorted; a missing folder is an error that is fs.ErrNotExist.
 	List() ([]string, error)
-	// Open opens a file for reading.
-	Open(name string) (io.ReadCloser, error)
+	// Open opens a file for reading; a missing one is an error that is fs.ErrNotExist.
+	Open(name string) (Source, error)
 	// Create makes a new file for appending; one that exists is an error that is fs.ErrExist.
 	Create(name string) (File, error)
 	// SyncDir makes the names of created files durable.
 	SyncDir() error
+}
+
+// A Source is a volume being read. An owner may be writing behind what has been read.
+type Source interface {
+	io.ReaderAt
+	io.Closer
+	// Size returns the file's present length.
+	Size() (int64, error)
 }
 
 // A File is a volume being written.
@@ -46,7 +54,13 @@ func (d dir) List() ([]string, error) {
 	return names, nil
 }
 
-func (d dir) Open(name string) (io.ReadCloser, error) { return os.Open(filepath.Join(string(d), name)) }
+func (d dir) Open(name string) (Source, error) {
+	f, err := os.Open(filepath.Join(string(d), name))
+	if err != nil {
+		return nil, err
+	}
+	return osSource{f}, nil
+}
 
 func (d dir) Create(name string) (File, error) {
 	f, err := os.OpenFile(filepath.Join(string(d), name), os.O_WRONLY|os.O_CREATE|os.O_EXCL|os.O_APPEND, 0o600)
@@ -62,6 +76,16 @@ func (d dir) SyncDir() error {
 		return err
 	}
 	return errors.Join(f.Sync(), f.Close())
+}
+
+type osSource struct{ *os.File }
+
+func (f osSource) Size() (int64, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return 0, err
+	}
+	return info.Size(), nil
 }
 
 type osFile struct{ *os.File }

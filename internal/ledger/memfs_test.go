@@ -3,7 +3,6 @@ package ledger
 import (
 	"bytes"
 	"errors"
-	"io"
 	"io/fs"
 	"maps"
 	"math/rand/v2"
@@ -54,15 +53,35 @@ func (m *memFS) List() ([]string, error) {
 	return slices.Sorted(maps.Keys(m.files)), nil
 }
 
-func (m *memFS) Open(name string) (io.ReadCloser, error) {
+func (m *memFS) Open(name string) (Source, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	f, ok := m.files[name]
 	if !ok {
 		return nil, fs.ErrNotExist
 	}
-	return io.NopCloser(bytes.NewReader(bytes.Clone(f.data))), nil
+	return memSource{m, f}, nil
 }
+
+// memSource reads what the file holds at the time of each read, as an operating system's file does.
+type memSource struct {
+	fs *memFS
+	f  *memFile
+}
+
+func (s memSource) ReadAt(p []byte, off int64) (int, error) {
+	s.fs.mu.Lock()
+	defer s.fs.mu.Unlock()
+	return bytes.NewReader(s.f.data).ReadAt(p, off)
+}
+
+func (s memSource) Size() (int64, error) {
+	s.fs.mu.Lock()
+	defer s.fs.mu.Unlock()
+	return int64(len(s.f.data)), nil
+}
+
+func (s memSource) Close() error { return nil }
 
 func (m *memFS) Create(name string) (File, error) {
 	f := &memFile{fs: m}

@@ -20,6 +20,13 @@ const volumeSuffix = ".weir"
 
 func volumeName(n uint32) string { return fmt.Sprintf("%08d%s", n, volumeSuffix) }
 
+// volumeNumber returns the number of the volume of that name; other files have none.
+func volumeNumber(name string) (uint32, bool) {
+	digits, ok := strings.CutSuffix(name, volumeSuffix)
+	n, err := strconv.ParseUint(digits, 10, 32)
+	return uint32(n), ok && err == nil && volumeName(uint32(n)) == name
+}
+
 // A Fault is a place where a ledger is not as its writer left it.
 type Fault struct {
 	Volume string
@@ -70,9 +77,8 @@ func Read(fsys FS, opts ReadOptions) (*Summary, error) {
 	r := &reader{fsys: fsys, opts: opts, sum: &Summary{}}
 	r.noteRoot()
 	for _, name := range names {
-		digits, ok := strings.CutSuffix(name, volumeSuffix)
-		if n, err := strconv.ParseUint(digits, 10, 32); ok && err == nil && volumeName(uint32(n)) == name {
-			if err := r.volume(uint32(n), name); err != nil {
+		if n, ok := volumeNumber(name); ok {
+			if err := r.volume(n, name); err != nil {
 				return nil, err
 			}
 		}
@@ -168,7 +174,16 @@ func (r *reader) load(name string) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	return io.ReadAll(f)
+	size, err := f.Size()
+	if err != nil {
+		return nil, err
+	}
+	b := make([]byte, size)
+	n, err := f.ReadAt(b, 0)
+	if errors.Is(err, io.EOF) {
+		err = nil
+	}
+	return b[:n], err
 }
 
 // header checks a volume's header against what was read before it. It returns where the volume's frames begin, and
