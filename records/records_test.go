@@ -8,11 +8,11 @@ import (
 
 // The records are read strictly: every problem that lint knows would be one here.
 func TestRecordsAreClean(t *testing.T) {
-	set, err := incident.ReadRecords(Files)
-	if err != nil {
-		t.Fatal(err)
+	set, problems := incident.ReadRecords(Files)
+	for _, p := range problems {
+		t.Error(p)
 	}
-	if len(set.Records) != 9 {
+	if len(set.Records) < 9 {
 		t.Errorf("%d records", len(set.Records))
 	}
 }

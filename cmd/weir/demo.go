@@ -27,6 +27,7 @@ import (
 	"weir/internal/access"
 	"weir/internal/exposure"
 	"weir/internal/ledger"
+	"weir/internal/store"
 )
 
 // The demo's figures: how much its callers ask for, and what the guard lets one of them have.
@@ -438,13 +439,13 @@ func (d *theDemo) open() error {
 	if err != nil {
 		return err
 	}
-	if _, err := d.site.store.Import(d, set); err != nil {
+	if _, err := d.site.store.Import(d, set, store.Who{Author: d.cfg.guardName(), Reason: "the guard's signed statement"}, false); err != nil {
 		return err
 	}
 	id := set.Records[0].ID
 	d.report.IncidentURL = "http://" + d.site.addr + "/incidents/" + id
 	d.say("\nseam      the guard signs these figures; the register takes the statement as a draft incident of measured claims")
-	if err := d.site.store.Publish(d, id); err != nil {
+	if err := d.site.store.Publish(d, store.Who{Author: "editor", Reason: "published"}, id); err != nil {
 		return err
 	}
 	d.say("register  an editor publishes it, beside the real incident of 2022")

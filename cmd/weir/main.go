@@ -38,7 +38,10 @@ func commands() []command {
 		{"ledger checkpoint", "", "sign the ledger's present state", checkpointCommand},
 		{"block", "PRINCIPAL", "bar a principal, at once", blockCommand},
 		{"unblock", "PRINCIPAL", "lift a principal's block", unblockCommand},
-		{"register import", "[FILE ...]", "read incident records, or the built-in ones; or signed statements", importCommand},
+		{"register lint", "[-format text|json] PATH ...", "report everything that is wrong with records", lintCommand},
+		{"register import", "[-replace] [-reason WHY] [PATH ...]", "read incident records, or the built-in ones; or signed statements", importCommand},
+		{"register export", "-o FOLDER", "write the register as a folder of records", exportCommand},
+		{"register verify", "[-revision N] [-hash H]", "check that no past revision was changed", verifyRegisterCommand},
 		{"register user add", "[-tier T] NAME", "make an account; the password is read from standard input", userAddCommand},
 		{"version", "", "print the version", func(c *call) error {
 			if err := c.parse(0, 0); err != nil {

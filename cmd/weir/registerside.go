@@ -10,14 +10,12 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
 	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/term"
 
-	"weir"
 	"weir/internal/access"
 	"weir/internal/incident"
 	"weir/internal/register"
@@ -65,15 +63,15 @@ func (s *registerSide) start(ctx context.Context, cfg *config, log *slog.Logger)
 
 // fill reads the built-in records into a register that has no incident.
 func fill(ctx context.Context, s *store.Store) error {
-	views, err := s.Incidents(ctx, access.Reader{Tier: access.Editor})
+	views, _, err := s.List(ctx, access.Reader{Tier: access.Editor}, store.Query{Limit: 1})
 	if err != nil || len(views) > 0 {
 		return err
 	}
-	set, err := incident.ReadRecords(records.Files)
-	if err != nil {
-		return err
+	set, problems := incident.ReadRecords(records.Files)
+	if len(problems) > 0 {
+		return incident.Join(problems)
 	}
-	_, err = s.Import(ctx, set)
+	_, err = s.Import(ctx, set, store.Who{Author: "weir", Reason: "the built-in records"}, false)
 	return err
 }
 
@@ -113,111 +111,6 @@ func (c *call) loadRegister() (*config, error) {
 		return nil, cfg.errorf("no register in it: this command needs one")
 	}
 	return cfg, err
-}
-
-// importCommand reads everything before it writes anything. The register may be running: both use the same file.
-func importCommand(c *call) (err error) {
-	if err := c.parse(0, -1); err != nil {
-		return err
-	}
-	cfg, err := c.loadRegister()
-	if err != nil {
-		return err
-	}
-	known, err := cfg.guards()
-	if err != nil {
-		return err
-	}
-	var sets []*incident.Set
-	var errs []error
-	for _, path := range c.args {
-		set, err := readImport(path, known)
-		if err != nil {
-			errs = append(errs, fmt.Errorf("%s: %w", path, err))
-		}
-		sets = append(sets, set)
-	}
-	if err := errors.Join(errs...); err != nil {
-		return err
-	}
-	if len(c.args) == 0 {
-		set, err := incident.ReadRecords(records.Files)
-		if err != nil {
-			return err
-		}
-		sets = append(sets, set)
-	}
-	s, err := store.Open(cfg.registerFile())
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, s.Close()) }()
-	if err := fill(c, s); err != nil {
-		return err
-	}
-	for i, set := range sets {
-		added, err := s.Import(c, set)
-		if err != nil {
-			if i > 0 {
-				err = fmt.Errorf("%w: the %d arguments before this one are imported", err, i)
-			}
-			return err
-		}
-		for _, r := range set.Records {
-			fmt.Fprintln(c.stdout, r.ID)
-		}
-		fmt.Fprintf(c.stderr, "weir: %d new claims in %d incidents\n", added, len(set.Records))
-	}
-	return nil
-}
-
-// maxStatement is far above what a statement can need.
-const maxStatement = 4 << 20
-
-// readImport reads a signed statement, a folder of records, or one record of such a folder.
-func readImport(path string, known note.Verifiers) (*incident.Set, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, cause(err)
-	}
-	if info.IsDir() {
-		return incident.ReadRecords(os.DirFS(path))
-	}
-	if filepath.Ext(path) == ".yaml" {
-		set, err := incident.ReadRecords(os.DirFS(filepath.Dir(path)))
-		if err != nil {
-			return nil, err
-		}
-		id := strings.TrimSuffix(filepath.Base(path), ".yaml")
-		for _, r := range set.Records {
-			if r.ID == id {
-				set.Records = []incident.Record{r}
-				return set, nil
-			}
-		}
-		return nil, fmt.Errorf("holds no incident with the id %s: a record's file bears its id", id)
-	}
-	if info.Size() > maxStatement {
-		return nil, fmt.Errorf("%d bytes are too many for a statement", info.Size())
-	}
-	msg, err := os.ReadFile(path)
-	if err != nil {
-		return nil, err
-	}
-	return readStatement(msg, known)
-}
-
-// readStatement opens a guard's statement as a draft.
-func readStatement(msg []byte, known note.Verifiers) (*incident.Set, error) {
-	st, err := weir.OpenStatement(msg, known)
-	var unverified *note.UnverifiedNoteError
-	if errors.As(err, &unverified) {
-		return nil, errors.New("signed by no guard that the config knows: put its verifier key, which weir ledger stat prints, under register.guards")
-	}
-	if err != nil {
-		return nil, fmt.Errorf("no signed statement, and no folder of records: %w", err)
-	}
-	return incident.FromStatement(st, msg), nil
 }
 
 func userAddCommand(c *call) (err error) {

@@ -79,6 +79,28 @@ func All() Rule { return Rule{Count: Public, Value: Public} }
 // From shows a value from a tier on, and nothing below.
 func From(t Tier) Rule { return Rule{Count: t, Value: t} }
 
+// Raise returns the rule with nothing shown below a tier. It never shows more than the rule itself.
+func (r Rule) Raise(t Tier) Rule {
+	raise := func(to Tier) Tier {
+		if to < Public {
+			return to // to nobody
+		}
+		return max(to, t)
+	}
+	return Rule{Count: raise(r.Count), Value: raise(r.Value)}
+}
+
+// Meet returns what both rules show.
+func (r Rule) Meet(o Rule) Rule {
+	meet := func(a, b Tier) Tier {
+		if a < Public || b < Public {
+			return 0 // to nobody
+		}
+		return max(a, b)
+	}
+	return Rule{Count: meet(r.Count, o.Count), Value: meet(r.Value, o.Value)}
+}
+
 // Level is the one place where it is decided what a reader sees of a property.
 func (r Rule) Level(reader Reader) Level {
 	switch {

@@ -5,11 +5,12 @@
 package claim
 
 import (
-	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -23,7 +24,7 @@ type Kind string
 const (
 	Stated   Kind = "stated"   // somebody said so
 	Measured Kind = "measured" // a guard's signed statement
-	Computed Kind = "computed" // a shown rule over other claims
+	Computed Kind = "computed" // a shown rule over other claims; never written down
 	Assessed Kind = "assessed" // an editor's judgement, with coder and reasoning
 )
 
@@ -45,6 +46,9 @@ const (
 
 var speakers = []Speaker{VictimFiling, Regulator, Court, VictimStatement, Research, Press, Attacker, Guard, Editors}
 
+// Speakers returns all speakers in their order.
+func Speakers() []Speaker { return slices.Clone(speakers) }
+
 var speakerLabels = map[Speaker]string{
 	VictimFiling: "victim's filing", Regulator: "regulator", Court: "court", VictimStatement: "victim's statement", Research: "research",
 	Press: "press", Attacker: "attacker", Guard: "guard", Editors: "editors",
@@ -53,36 +57,66 @@ var speakerLabels = map[Speaker]string{
 // Label returns the speaker as pages print it.
 func (s Speaker) Label() string { return speakerLabels[s] }
 
+// A Confidence is how sure the register is that the speaker said so. It does not judge whether the speaker is right.
+type Confidence string
+
+// The confidences; an empty one reads "not recorded".
+const (
+	High   Confidence = "high"   // the primary text was read
+	Medium Confidence = "medium" // a text that quotes or reports it was read
+	Low    Confidence = "low"    // remembered or inferred
+)
+
+var confidences = []Confidence{High, Medium, Low}
+
 // NotRecorded is printed for what is not known about a source or a claim. It is never guessed.
 const NotRecorded = "not recorded"
 
 // A Claim is one statement about one incident.
 type Claim struct {
-	ID        int64       `yaml:"-"` // given by the store
-	Incident  string      `yaml:"-"`
-	Property  string      `yaml:"property"`
-	Qualifier string      `yaml:"of,omitempty"` // what the value is of: a class, a population, an event
-	Value     string      `yaml:"value"`
-	Approx    bool        `yaml:"approx,omitempty"` // the speaker said about, around, more than
-	Kind      Kind        `yaml:"kind,omitempty"`   // stated if empty
-	Speaker   Speaker     `yaml:"speaker"`
-	Who       string      `yaml:"who,omitempty"` // the speaker's name
-	Source    string      `yaml:"source,omitempty"`
-	AsOf      string      `yaml:"as_of,omitempty"` // when it was said: source time; empty reads "not recorded"
-	Coder     string      `yaml:"coder,omitempty"` // of an assessed claim
-	Reasoning string      `yaml:"reasoning,omitempty"`
-	Note      string      `yaml:"note,omitempty"`
-	Visible   access.Tier `yaml:"-"` // nobody below sees it, whatever its property's rule says
-	Recorded  time.Time   `yaml:"-"` // record time
-	Revision  int64       `yaml:"-"`
+	Key        string     `yaml:"id,omitempty" json:"key,omitempty"` // a short name within its file, for Supersedes
+	Property   string     `yaml:"property" json:"property"`
+	Qualifier  string     `yaml:"of,omitempty" json:"of,omitempty"` // what the value is of: a class, a population, an event
+	Value      string     `yaml:"value" json:"value"`
+	Approx     bool       `yaml:"approx,omitempty" json:"approx,omitempty"` // the speaker said about, around, on or about
+	Kind       Kind       `yaml:"kind,omitempty" json:"kind,omitempty"`     // stated if empty
+	Speaker    Speaker    `yaml:"speaker" json:"speaker"`
+	Who        string     `yaml:"who,omitempty" json:"who,omitempty"`               // the speaker's name
+	Source     string     `yaml:"source,omitempty" json:"source,omitempty"`         // a source's id
+	Quote      string     `yaml:"quote,omitempty" json:"quote,omitempty"`           // the source's own few words
+	Place      string     `yaml:"place,omitempty" json:"place,omitempty"`           // where in the source
+	AsOf       string     `yaml:"as_of,omitempty" json:"as_of,omitempty"`           // when it was said: source time; empty reads "not recorded"
+	Confidence Confidence `yaml:"confidence,omitempty" json:"confidence,omitempty"` // empty reads "not recorded"
+	Coder      string     `yaml:"coder,omitempty" json:"coder,omitempty"`           // of an assessed claim
+	Reasoning  string     `yaml:"reasoning,omitempty" json:"reasoning,omitempty"`
+	Note       string     `yaml:"note,omitempty" json:"note,omitempty"`
+	Supersedes string     `yaml:"supersedes,omitempty" json:"supersedes,omitempty"` // the Key of an earlier claim of the file
+	Visible    string     `yaml:"visible,omitempty" json:"visible,omitempty"`       // nobody below this tier sees it, whatever its property's rule says
+	Embargo    string     `yaml:"embargo,omitempty" json:"embargo,omitempty"`       // until this day only responders see it
+
+	Incident string `yaml:"-" json:"-"`
+	Seq      int64  `yaml:"-" json:"-"` // the order in which claims were recorded
+	Revision int64  `yaml:"-" json:"-"` // the revision that recorded it
+	Line     int    `yaml:"-" json:"-"` // where it begins in the file that it was read from
+	Now      *Claim `yaml:"-" json:"-"` // of a claim of a past revision: the same statement as it stands now, if it does
 }
 
-// A Source is where a claim was read.
+// ID names a claim by what it says: the same statement about the same incident always has the same id.
+func (c *Claim) ID() string {
+	body, err := json.Marshal(c)
+	if err != nil {
+		panic(err) // strings and a bool always marshal
+	}
+	sum := sha256.Sum256(append([]byte(c.Incident+"\n"), body...))
+	return hex.EncodeToString(sum[:8])
+}
+
+// A Source is where a claim was read. What is not known about it is empty and reads "not recorded".
 type Source struct {
 	ID        string `yaml:"id" json:"id"`
 	Publisher string `yaml:"publisher" json:"publisher"`
 	Title     string `yaml:"title,omitempty" json:"title"`
-	Type      string `yaml:"type" json:"type"` // filing, order, pleading, notice, press, research, statement
+	Type      string `yaml:"type" json:"type"`
 	Published string `yaml:"published,omitempty" json:"published"`
 	Retrieved string `yaml:"retrieved,omitempty" json:"retrieved"`
 	URL       string `yaml:"url,omitempty" json:"url"`
@@ -91,140 +125,101 @@ type Source struct {
 	Note      string `yaml:"note,omitempty" json:"note,omitempty"`
 }
 
-// Check reports what is wrong with a claim by itself.
+// Check reports everything that is wrong with a claim by itself, joined.
 func (c *Claim) Check() error {
 	p, ok := Find(c.Property)
+	if !ok {
+		return fmt.Errorf("no property %q: see /properties%s", c.Property, nearest(c.Property))
+	}
 	var errs []error
 	add := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
-	switch {
-	case !ok:
-		return fmt.Errorf("no property %q: see the table in internal/claim", c.Property)
-	case c.Value == "":
+	if c.Value == "" {
 		add("value is missing: leave the claim out if nobody says anything")
-	default:
-		if err := p.Type.check(c.Value); err != nil {
-			errs = append(errs, err)
-		}
+	} else if err := p.CheckValue(c.Value); err != nil {
+		errs = append(errs, err)
+	}
+	if err := p.CheckQualifier(c.Qualifier); err != nil {
+		errs = append(errs, err)
 	}
 	if !slices.Contains(speakers, c.Speaker) {
 		add("speaker %q is none of %v", c.Speaker, speakers)
 	}
-	if c.AsOf != "" && Date.check(c.AsOf) != nil {
-		add("as_of %q is no date", c.AsOf)
+	for name, day := range map[string]string{"as_of": c.AsOf, "embargo": c.Embargo} {
+		if _, err := ParsePeriod(day); day != "" && (err != nil || strings.Contains(day, "/")) {
+			add("%s %q is no date", name, day)
+		}
 	}
-	if p.Qualified != (c.Qualifier != "") {
-		add("of: %s", map[bool]string{true: "is missing: it says what the value is of", false: "has no meaning for this property"}[p.Qualified])
+	if c.Confidence != "" && !slices.Contains(confidences, c.Confidence) {
+		add("confidence %q is none of %v", c.Confidence, confidences)
 	}
+	if _, err := access.ParseTier(c.Visible); c.Visible != "" && err != nil {
+		add("visible: %w", err)
+	}
+	return errors.Join(append(errs, c.checkKind()...)...)
+}
+
+func (c *Claim) checkKind() (errs []error) {
 	switch c.Kind {
-	case Stated, Measured:
+	case Stated, Measured, "":
 		if c.Source == "" {
-			add("source is missing: a %s claim has one", c.Kind)
+			errs = append(errs, errors.New("source is missing: only an assessed claim has none"))
 		}
 	case Assessed:
 		if c.Coder == "" || c.Reasoning == "" {
-			add("coder and reasoning are missing: an assessed claim shows both")
+			errs = append(errs, errors.New("coder and reasoning are missing: an assessed claim shows both"))
 		}
 	default:
-		add("kind %q: write stated, measured or assessed; computed figures are not written down", c.Kind)
+		errs = append(errs, fmt.Errorf("kind %q: write stated, measured or assessed; computed figures are not written down", c.Kind))
 	}
 	if c.Kind == Measured && c.Speaker != Guard {
-		add("only a guard measures")
+		errs = append(errs, errors.New("only a guard measures"))
 	}
-	return errors.Join(errs...)
+	return errs
 }
 
-// A Type is the form of a property's values.
-type Type string
-
-// The types.
-const (
-	Text   Type = "text"
-	Prose  Type = "prose"  // text whose figures are references to claims
-	Date   Type = "date"   // YYYY, YYYY-MM, YYYY-MM-DD or a time (RFC 3339)
-	Number Type = "number" // a whole number that is not negative
-	Share  Type = "share"  // 0 to 1
-	Money  Type = "money"  // a whole number of US dollars
-	Taken  Type = "taken"  // taken, partly, none, unknown
-	Impact Type = "impact" // affected, not_affected, unknown
-	Ref    Type = "ref"    // another object's id
-)
-
-func (t Type) check(v string) error {
-	switch t {
-	case Date:
-		if _, err := ParseDate(v); err != nil {
-			return fmt.Errorf("value %q is no date: write 2022, 2022-11, 2022-11-25 or a time in RFC 3339", v)
-		}
-	case Number, Money:
-		if n, err := strconv.ParseInt(v, 10, 64); err != nil || n < 0 {
-			return fmt.Errorf("value %q is no whole number", v)
-		}
-	case Share:
-		if f, err := strconv.ParseFloat(v, 64); err != nil || f < 0 || f > 1 {
-			return fmt.Errorf("value %q is no share between 0 and 1", v)
-		}
-	case Taken:
-		return oneOf(v, "taken", "partly", "none", "unknown")
-	case Impact:
-		return oneOf(v, "affected", "not_affected", "unknown")
+// rule is who may read the claim: its property's rule, raised by the claim's own tier and, until the embargo's day, to
+// those who work on incidents.
+func (c *Claim) rule(now time.Time) access.Rule {
+	p, ok := Find(c.Property)
+	if !ok {
+		return access.Rule{}
 	}
-	return nil
-}
-
-func oneOf(v string, words ...string) error {
-	if !slices.Contains(words, v) {
-		return fmt.Errorf("value %q is none of %s", v, strings.Join(words, ", "))
+	rule := p.Access
+	if c.Visible != "" {
+		tier, err := access.ParseTier(c.Visible)
+		if err != nil {
+			return access.Rule{}
+		}
+		rule = rule.Raise(tier)
 	}
-	return nil
-}
-
-// ParseDate returns the first moment of a date of any precision.
-func ParseDate(v string) (time.Time, error) {
-	for _, layout := range []string{"2006-01-02", "2006-01", "2006", time.RFC3339} {
-		if t, err := time.Parse(layout, v); err == nil {
-			return t.UTC(), nil
+	if c.Embargo != "" {
+		if end, err := ParsePeriod(c.Embargo); err != nil || now.Before(end.First) {
+			rule = rule.Raise(access.Responder)
 		}
 	}
-	return time.Time{}, fmt.Errorf("%q is no date", v)
-}
-
-// A Selection is which of the claims about one property and qualifier a page shows, and why.
-type Selection struct {
-	Chosen Claim
-	Rule   string  // in words
-	Others []Claim // the rest, in the order of preference
-}
-
-// Select chooses among claims about one property and qualifier. The same speaker's later statement supersedes the earlier;
-// then the order of speakers decides. It needs at least one claim.
-//
-// A measured claim is about what was released through a guard. It has properties of its own and so never competes with what
-// others say about the whole incident.
-func Select(claims []Claim) Selection {
-	ordered := slices.Clone(claims)
-	slices.SortStableFunc(ordered, func(a, b Claim) int {
-		return cmp.Or(
-			cmp.Compare(slices.Index(speakers, a.Speaker), slices.Index(speakers, b.Speaker)),
-			cmp.Compare(b.AsOf, a.AsOf),
-			cmp.Compare(b.Revision, a.Revision),
-			cmp.Compare(a.ID, b.ID),
-		)
-	})
-	s := Selection{Chosen: ordered[0], Others: ordered[1:]}
-	switch {
-	case len(s.Others) == 0:
-		s.Rule = "the only claim"
-	case s.Others[0].Speaker != s.Chosen.Speaker:
-		s.Rule = fmt.Sprintf("%s before %s", s.Chosen.Speaker.Label(), s.Others[0].Speaker.Label())
-	case s.Others[0].AsOf != s.Chosen.AsOf:
-		s.Rule = "the latest of " + s.Chosen.Speaker.Label()
-	default:
-		s.Rule = "first recorded of " + s.Chosen.Speaker.Label()
+	if c.Now != nil {
+		rule = rule.Meet(c.Now.rule(now)) // what was restricted later is restricted in the past as well
 	}
-	return s
+	return rule
 }
 
-// Disagree reports whether the claims hold different values.
-func (s *Selection) Disagree() bool {
-	return slices.ContainsFunc(s.Others, func(c Claim) bool { return c.Value != s.Chosen.Value })
+// Level is what a reader sees of a claim at that time (P7).
+func (c *Claim) Level(r access.Reader, now time.Time) access.Level { return c.rule(now).Level(r) }
+
+// SaidBy reports whether the claim had been made by the end of that day, as far as is known: the latest day that its as-of
+// date may mean, or the day that its source was published, is not after it. dated is false for a claim of which neither is
+// recorded. What editors assess is about the record and not about what was said, so it stands in every view.
+func (c *Claim) SaidBy(day time.Time, src Source) (said, dated bool) {
+	if c.Kind == Assessed {
+		return true, true
+	}
+	when := c.AsOf
+	if when == "" {
+		when = src.Published
+	}
+	p, err := ParsePeriod(when)
+	if err != nil {
+		return false, false
+	}
+	return !p.End.After(day.AddDate(0, 0, 1)), true
 }

@@ -14,12 +14,9 @@ import (
 	"io/fs"
 	"log/slog"
 	"net/http"
-	"strings"
 	"time"
 
 	"weir/internal/access"
-	"weir/internal/claim"
-	"weir/internal/incident"
 	"weir/internal/store"
 )
 
@@ -42,29 +39,34 @@ func New(opts Options) http.Handler {
 	}
 	r := &register{store: opts.Store, log: opts.Log, pages: parsePages(), tries: newTries()}
 	mux := http.NewServeMux()
-	mux.Handle("GET /{$}", r.page(r.home))
-	mux.Handle("GET /incidents", r.page(r.incidents))
-	mux.Handle("GET /incidents/{id}", r.page(r.incident))
-	mux.Handle("GET /organisations/{id}", r.page(r.organisation))
-	mux.Handle("GET /actors/{id}", r.page(r.actor))
-	mux.Handle("GET /sources/{id}", r.page(r.source))
-	mux.Handle("GET /properties", r.page(r.properties))
-	mux.Handle("GET /search", r.page(r.search))
-	mux.Handle("GET /members", r.page(r.members))
-	mux.Handle("GET /login", r.page(r.loginForm))
-	mux.Handle("POST /login", r.page(r.login))
-	mux.Handle("POST /logout", r.page(r.logout))
-	mux.Handle("POST /incidents/{id}/publish", r.page(r.publish))
-	mux.Handle("GET /api/v1/incidents", r.api(r.apiIncidents))
-	mux.Handle("GET /api/v1/incidents/{id}", r.api(r.apiIncident))
+	for pattern, f := range map[string]func(*http.Request, access.Reader) (*answer, error){
+		"GET /{$}": r.home, "GET /incidents": r.incidents, "GET /search": r.search, "GET /members": r.members, "GET /properties": r.properties,
+		"GET /incidents/{id}": r.incident, "GET /incidents/{id}/revisions": r.revisions,
+		"GET /organisations/{id}": r.organisation, "GET /actors/{id}": r.actor, "GET /sources/{id}": r.source,
+		"GET /login": r.loginForm, "POST /login": r.login, "POST /logout": r.logout,
+		"GET /new": r.editors(r.newForm), "POST /new": r.editors(r.create),
+		"GET /incidents/{id}/edit": r.editors(r.editForm), "POST /incidents/{id}/edit": r.editors(r.edit),
+		"GET /incidents/{id}/claim": r.editors(r.claimForm), "POST /incidents/{id}/claim": r.editors(r.addClaim),
+		"POST /incidents/{id}/publish": r.editors(r.publish), "POST /incidents/{id}/restore": r.editors(r.restore),
+		"POST /incidents/{id}/withdraw": r.editors(r.withdraw),
+		"GET /edit/{object}/{id}":       r.editors(r.objectForm), "POST /edit/{object}/{id}": r.editors(r.putObject),
+		"/": func(*http.Request, access.Reader) (*answer, error) { return nil, store.ErrNotFound },
+	} {
+		mux.Handle(pattern, r.page(f))
+	}
+	for pattern, f := range map[string]func(*http.Request, access.Reader) (any, error){
+		"GET /api/v1/incidents": r.apiIncidents, "GET /api/v1/incidents/{id}": r.apiIncident, "GET /api/v1/incidents/{id}/revisions": r.apiRevisions,
+		"GET /api/v1/properties": r.apiProperties, "GET /api/v1/openapi.json": r.apiDescription, "GET /api/v1/record.schema.json": r.apiRecordSchema,
+		"/api/": func(*http.Request, access.Reader) (any, error) { return nil, store.ErrNotFound },
+	} {
+		mux.Handle(pattern, r.api(f))
+	}
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	assets, err := fs.Sub(assetFiles, "assets")
 	if err != nil {
 		panic(err) // the folder is embedded
 	}
 	mux.Handle("GET /assets/", http.StripPrefix("/assets/", http.FileServerFS(assets)))
-	mux.Handle("/api/", r.api(func(*http.Request, access.Reader) (any, error) { return nil, store.ErrNotFound }))
-	mux.Handle("/", r.page(func(*http.Request, access.Reader) (*answer, error) { return nil, store.ErrNotFound }))
 	return secure(http.NewCrossOriginProtection().Handler(mux))
 }
 
@@ -87,37 +89,16 @@ type register struct {
 	tries *tries
 }
 
-var pageNames = []string{"home", "incidents", "incident", "organisation", "actor", "source", "properties", "search", "members", "login", "error"}
+var pageNames = []string{
+	"home", "incidents", "incident", "revisions", "organisation", "actor", "source", "properties", "search", "members", "login", "error",
+	"edit", "claim", "object",
+}
 
 // parsePages panics on a template that cannot be parsed; the tests render each.
 func parsePages() map[string]*template.Template {
 	pages := map[string]*template.Template{}
-	functions := template.FuncMap{
-		"recorded": func(s string) string {
-			if s == "" {
-				return claim.NotRecorded
-			}
-			return s
-		},
-		"plural": func(n int, one string) string {
-			if n == 1 {
-				return fmt.Sprintf("%d %s", n, one)
-			}
-			return fmt.Sprintf("%d %ss", n, one)
-		},
-		"title": func(s string) string {
-			if s == "" {
-				return s
-			}
-			if s = strings.ReplaceAll(s, "_", " "); s == "ssn" {
-				return "SSN"
-			}
-			return strings.ToUpper(s[:1]) + s[1:]
-		},
-		"join": strings.Join,
-	}
 	for _, name := range pageNames {
-		pages[name] = template.Must(template.New(name).Funcs(functions).ParseFS(templateFiles, "templates/layout.html", "templates/parts.html", "templates/"+name+".html"))
+		pages[name] = template.Must(template.New(name).Funcs(words).ParseFS(templateFiles, "templates/layout.html", "templates/parts.html", "templates/"+name+".html"))
 	}
 	return pages
 }
@@ -206,6 +187,8 @@ func (r *register) explain(req *http.Request, err error) (status int, words stri
 	switch {
 	case errors.As(err, &e):
 		return e.status, e.words
+	case errors.Is(err, store.ErrAfter):
+		return http.StatusBadRequest, "after is no incident of the list"
 	case errors.Is(err, store.ErrNotFound):
 		return http.StatusNotFound, "There is nothing here"
 	case errors.Is(err, context.Canceled):
@@ -245,16 +228,4 @@ func (r *register) api(f func(*http.Request, access.Reader) (any, error)) http.H
 		w.WriteHeader(status)
 		w.Write(append(out, '\n'))
 	})
-}
-
-func (r *register) apiIncidents(req *http.Request, reader access.Reader) (any, error) {
-	views, next, err := r.list(req, reader)
-	return struct {
-		Items []*incident.View `json:"items"`
-		Next  string           `json:"next"`
-	}{views, next}, err
-}
-
-func (r *register) apiIncident(req *http.Request, reader access.Reader) (any, error) {
-	return r.store.Incident(req.Context(), reader, req.PathValue("id"))
 }
