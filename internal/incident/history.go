@@ -36,7 +36,8 @@ type History struct {
 	Stated []Figure `json:"stated,omitempty"` // what others count, by their rules
 }
 
-// A Count is the incident's place by one rule. The members are the incidents up to this one, in the order of their dates.
+// A Count is the incident's place by one rule. The members are the incidents up to this one, in the order of their dates, or
+// of the days on which they became public where nobody dates the beginning.
 type Count struct {
 	Name    string   `json:"name"`
 	Ordinal int      `json:"ordinal"`
@@ -122,6 +123,9 @@ func (b *builder) relative() (relative, bool) {
 	}
 	if isPublic {
 		since = firstOf(public.Value)
+		if r.begin.IsZero() { // nobody has dated its beginning yet, so it stands at the day on which it became public
+			r.date, r.begin = public, since
+		}
 	}
 	return r, r.kind != "" && (since.IsZero() || !since.Before(historySince))
 }

@@ -294,6 +294,32 @@ func firstOf(date string) time.Time {
 	return p.First
 }
 
+// A TakenGroup are the classes of data of which the same is said.
+type TakenGroup struct {
+	Status  string // taken, partly, none, or measured
+	Words   string
+	Classes []string
+}
+
+// TakenInShort says in a line for each status what was taken and what was not, as the leading claims have it.
+func (v *View) TakenInShort() (groups []TakenGroup) {
+	for _, g := range []TakenGroup{{Status: "taken", Words: "Taken"}, {Status: "partly", Words: "Taken in part"}, {Status: "none", Words: "Not taken"}, {Status: "measured", Words: "Released"}} {
+		for _, row := range v.Section("taken").Classes {
+			status := row.Status
+			if len(row.Figures) == 0 && row.Measured != nil && row.Measured.Property == "released_class" {
+				status = "measured"
+			}
+			if status == g.Status {
+				g.Classes = append(g.Classes, row.Class)
+			}
+		}
+		if g.Classes != nil {
+			groups = append(groups, g)
+		}
+	}
+	return groups
+}
+
 // Figures returns every claim that the view shows, each once, those that lead before those beside them.
 func (v *View) Figures() (all []Figure) {
 	seen := map[string]bool{}

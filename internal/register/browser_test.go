@@ -2,7 +2,10 @@ package register
 
 import (
 	"context"
+	_ "embed" // the file that axe is
 	"fmt"
+	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -73,21 +76,48 @@ const measure = `(() => {
 	return out;
 })()`
 
-// Pages fit a phone, can be read in light and in dark, and their controls can be hit.
+// axe is axe-core (MPL-2.0), which checks a page for what keeps people from using it.
+//
+//go:embed testdata/axe-core-4.14.1/axe.min.js
+var axe string
+
+// audit runs in the page and returns what axe finds of serious and critical weight.
+const audit = `axe.run(document, {resultTypes: ["violations"]}).then(r => r.violations
+	.filter(v => v.impact === "serious" || v.impact === "critical")
+	.map(v => v.id + ": " + v.help + ": " + v.nodes.slice(0, 3).map(n => n.html.slice(0, 160)).join(" | ")))`
+
+// pagesToSee are all kinds of pages, each with the tier that sees it first; editors have more to see on some.
+func pagesToSee(s *site) []struct {
+	name, path string
+	tier       access.Tier
+} {
+	page := "/incidents/" + incident2022
+	return []struct {
+		name, path string
+		tier       access.Tier
+	}{
+		{"home", "/", 0}, {"incident-2022", page, 0}, {"incident-2021", "/incidents/t-mobile-us-2021-08", 0}, {"as-of", page + "?as_of=2023-01-20", 0},
+		{"revision", page + "?revision=1", 0}, {"revisions", page + "/revisions", 0}, {"incidents", "/incidents?sort=size", 0}, {"search", "/search?q=API", 0},
+		{"organisation", "/organisations/t-mobile-us", 0}, {"source", "/sources/tmus-8k-2023-01-19", 0}, {"properties", "/properties", 0}, {"members", "/members", 0},
+		{"login", "/login", 0}, {"error", "/incidents/no-such", 0}, {"withdrawn", "/incidents/t-mobile-us-2018-08", 0}, {"actor", "/actors/" + s.actor, access.Member},
+		{"draft", "/incidents/" + s.draft, access.Responder}, {"edit", page + "/edit", access.Editor}, {"claim", page + "/claim", access.Editor},
+		{"claim-people", page + "/claim?property=people", access.Editor}, {"new-source", "/edit/source/new", access.Editor}, {"new", "/new", access.Editor},
+	}
+}
+
+// Pages fit a phone, can be read in light and in dark, their controls can be hit, and axe finds nothing serious in them.
 // With WEIR_SHOTS=FOLDER the test leaves a picture of each there, to be looked at.
 func TestPagesInBrowser(t *testing.T) {
 	s := newSite(t)
-	ctx := browser(t)
-	pages := []struct{ name, path string }{
-		{"home", "/"}, {"incident-2022", "/incidents/" + incident2022}, {"incident-2021", "/incidents/t-mobile-us-2021-08"},
-		{"incidents", "/incidents"}, {"search", "/search?q=API"}, {"organisation", "/organisations/t-mobile-us"}, {"source", "/sources/tmus-8k-2023-01-19"},
-		{"properties", "/properties"}, {"members", "/members"}, {"login", "/login"}, {"error", "/incidents/no-such"}, {"draft", "/incidents/" + s.draft},
+	editor := s.as(access.Editor)
+	form := editor.form("/incidents/" + incident2022 + "/edit")
+	form.Set("text", strings.Replace(form.Get("text"), "source: tmus-8k-2023-01-19", "source: gma-2023-01", 1))
+	form.Set("reason", "a second revision to look at")
+	if status, _ := editor.post("/incidents/"+incident2022+"/edit", form); status != http.StatusOK {
+		t.Fatalf("a second revision: %d", status)
 	}
-	screens := []struct {
-		name  string
-		width int64
-		theme string
-	}{{"light", 1200, "light"}, {"dark", 1200, "dark"}, {"phone", 390, "light"}, {"narrow", 320, "dark"}}
+	editor.post("/incidents/t-mobile-us-2018-08/withdraw", url.Values{"reason": {"a withdrawal to look at"}})
+	ctx := browser(t)
 	for _, tier := range []access.Tier{access.Public, access.Editor} {
 		if tier == access.Editor {
 			err := chromedp.Do(ctx, chromedp.Navigate(s.url+"/login"), chromedp.SetValue("#name", tier.String()), chromedp.SetValue("#password", password),
@@ -96,49 +126,74 @@ func TestPagesInBrowser(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		for _, screen := range screens {
-			for _, p := range pages {
-				if tier == access.Public && p.name == "draft" {
-					continue
-				}
-				_, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
-					Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: screen.theme}},
-				})
-				if err != nil {
-					t.Fatal(err)
-				}
-				if err := chromedp.Do(ctx, chromedp.EmulateViewport(screen.width, 800), chromedp.Navigate(s.url+p.path)); err != nil {
-					t.Fatal(err)
-				}
-				m, err := chromedp.Run(ctx, chromedp.Evaluate[measured](measure))
-				if err != nil {
-					t.Fatal(err)
-				}
+		for _, p := range pagesToSee(s) {
+			if p.tier > tier || tier > access.Public && p.tier == 0 && !strings.Contains("incident-2022 revisions source organisation", p.name) {
+				continue
+			}
+			for _, screen := range screens {
 				name := fmt.Sprintf("%s-%s-%s", p.name, tier, screen.name)
-				if m.Overflow > 0 {
-					t.Errorf("%s: %d pixels wider than the window", name, m.Overflow)
-				}
-				if dark := strings.HasPrefix(m.Background, "rgb(1"); dark != (screen.theme == "dark") {
-					t.Errorf("%s: background %s", name, m.Background)
-				}
-				if m.Contrast < 4.5 {
-					t.Errorf("%s: contrast %.2f of %q", name, m.Contrast, m.Worst)
-				}
-				if m.Small != "" {
-					t.Errorf("%s: too small to hit: %s", name, m.Small)
-				}
-				if dir := os.Getenv("WEIR_SHOTS"); dir != "" {
-					shot, err := chromedp.Run(ctx, chromedp.FullScreenshot(100))
-					if err != nil {
-						t.Fatal(err)
-					}
-					if err := os.WriteFile(filepath.Join(dir, name+".png"), shot, 0o644); err != nil {
-						t.Fatal(err)
-					}
+				for _, fault := range look(t, ctx, screen, s.url+p.path, name) {
+					t.Errorf("%s: %s", name, fault)
 				}
 			}
 		}
 	}
+}
+
+// screen is what a page is looked at on.
+type screen struct {
+	name  string
+	width int64
+	theme string
+}
+
+var screens = []screen{{"light", 1200, "light"}, {"dark", 1200, "dark"}, {"phone", 390, "light"}, {"narrow", 320, "dark"}}
+
+// look opens a page with all its details open, and returns what is wrong with it.
+func look(t *testing.T, ctx context.Context, on screen, address, name string) (faults []string) {
+	t.Helper()
+	_, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+		Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: on.theme}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := chromedp.Do(ctx, chromedp.EmulateViewport(on.width, 800), chromedp.Navigate(address)); err != nil {
+		t.Fatal(err)
+	}
+	if dir := os.Getenv("WEIR_SHOTS"); dir != "" {
+		shot, err := chromedp.Run(ctx, chromedp.FullScreenshot(100))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name+".png"), shot, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	m, err := chromedp.Run(ctx, chromedp.Evaluate[measured](`document.querySelectorAll("details").forEach(d => d.open = true); `+measure))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m.Overflow > 0 {
+		faults = append(faults, fmt.Sprintf("%d pixels wider than the window", m.Overflow))
+	}
+	if dark := strings.HasPrefix(m.Background, "rgb(1"); dark != (on.theme == "dark") {
+		faults = append(faults, "background "+m.Background)
+	}
+	if m.Contrast < 4.5 {
+		faults = append(faults, fmt.Sprintf("contrast %.2f of %q", m.Contrast, m.Worst))
+	}
+	if m.Small != "" {
+		faults = append(faults, "too small to hit: "+m.Small)
+	}
+	if on.name == "light" || on.name == "narrow" { // one of each theme and width
+		found, err := chromedp.Run(ctx, chromedp.Evaluate[[]string](axe+"; "+audit, chromedp.EvalAwaitPromise))
+		if err != nil {
+			t.Fatal(err)
+		}
+		faults = append(faults, found...)
+	}
+	return faults
 }
 
 // By keyboard the first stop is the link past the navigation, and it is seen when it has the focus.

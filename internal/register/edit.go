@@ -19,7 +19,7 @@ import (
 const maxForm = 2 << 20
 
 // editors lets only those through who may change the record.
-func (r *register) editors(f func(*http.Request, access.Reader) (*answer, error)) func(*http.Request, access.Reader) (*answer, error) {
+func editors(f pageFunc) pageFunc {
 	return func(req *http.Request, reader access.Reader) (*answer, error) {
 		if !reader.MayPublish() {
 			return nil, &readerError{http.StatusForbidden, "Only editors change the record"}

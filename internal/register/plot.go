@@ -88,13 +88,21 @@ func plotClaims(v *incident.View) *dotPlot {
 		y := float64(12 + dotRowHeight*i + dotRowHeight/2)
 		row := dotRow{
 			Y: y - 5, Label: y + 10, X: x(q.High), X1: x(q.Low), X2: x(q.High), Bound: q.Bound, Superseded: f.Superseded, Leads: leads[f.Claim] && !f.Superseded,
-			When: shortDate(f.AsOf), Voice: f.Speaker, Of: f.Of, Text: f.Text,
+			When: shortDate(f.AsOf), Voice: f.Speaker, Of: cut(f.Of, 38), Text: f.Text,
 		}
 		p.Rows = append(p.Rows, row)
-		words = append(words, fmt.Sprintf("%s, %s: %s %s", row.When, row.Voice, row.Text, row.Of))
+		words = append(words, fmt.Sprintf("%s, %s: %s %s", row.When, row.Voice, row.Text, f.Of))
 	}
 	p.Desc = plural(len(p.Rows), "claim") + ", in the order in which they were made. " + strings.Join(words, "; ") + "."
 	return p
+}
+
+// cut shortens a text to what has room.
+func cut(s string, most int) string {
+	if r := []rune(s); len(r) > most {
+		return string(r[:most-1]) + "…"
+	}
+	return s
 }
 
 // whenSaid sorts claims by the day that they were made; those of no recorded day come last.
@@ -192,7 +200,9 @@ func plotHistory(name string, views []*incident.View) *spanPlot {
 		if f := v.People(); f != nil {
 			s.text = f.Text
 			s.low, s.high, s.lead = claimedRange(v, f)
-			low, high = min(low, s.low), max(high, s.high)
+			if s.lead > 0 { // none at all has no place on a logarithmic scale: it stands on the base line
+				low, high = min(low, s.lead), max(high, s.high)
+			}
 		}
 		all = append(all, s)
 	}
@@ -204,12 +214,12 @@ func plotHistory(name string, views []*incident.View) *spanPlot {
 	x := func(t time.Time) float64 {
 		return spanLeft + t.Sub(start).Hours()/end.Sub(start).Hours()*(spanRight-spanLeft)
 	}
-	bottom, top := math.Floor(math.Log10(max(low, 1))), math.Ceil(math.Log10(high))
+	bottom, top := math.Floor(math.Log10(low)), math.Ceil(math.Log10(high))
 	if top == bottom {
 		top++
 	}
 	y := func(n float64) float64 {
-		return spanBottom - (math.Log10(max(n, 1))-bottom)/(top-bottom)*(spanBottom-spanTop)
+		return spanBottom - max(0, math.Log10(max(n, 1))-bottom)/(top-bottom)*(spanBottom-spanTop)
 	}
 	p := &spanPlot{Title: "People affected by the incidents of " + name, Height: spanTall, Base: spanBottom}
 	for year := from; year <= to; year++ {

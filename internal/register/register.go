@@ -39,26 +39,10 @@ func New(opts Options) http.Handler {
 	}
 	r := &register{store: opts.Store, log: opts.Log, pages: parsePages(), tries: newTries()}
 	mux := http.NewServeMux()
-	for pattern, f := range map[string]func(*http.Request, access.Reader) (*answer, error){
-		"GET /{$}": r.home, "GET /incidents": r.incidents, "GET /search": r.search, "GET /members": r.members, "GET /properties": r.properties,
-		"GET /incidents/{id}": r.incident, "GET /incidents/{id}/revisions": r.revisions,
-		"GET /organisations/{id}": r.organisation, "GET /actors/{id}": r.actor, "GET /sources/{id}": r.source,
-		"GET /login": r.loginForm, "POST /login": r.login, "POST /logout": r.logout,
-		"GET /new": r.editors(r.newForm), "POST /new": r.editors(r.create),
-		"GET /incidents/{id}/edit": r.editors(r.editForm), "POST /incidents/{id}/edit": r.editors(r.edit),
-		"GET /incidents/{id}/claim": r.editors(r.claimForm), "POST /incidents/{id}/claim": r.editors(r.addClaim),
-		"POST /incidents/{id}/publish": r.editors(r.publish), "POST /incidents/{id}/restore": r.editors(r.restore),
-		"POST /incidents/{id}/withdraw": r.editors(r.withdraw),
-		"GET /edit/{object}/{id}":       r.editors(r.objectForm), "POST /edit/{object}/{id}": r.editors(r.putObject),
-		"/": func(*http.Request, access.Reader) (*answer, error) { return nil, store.ErrNotFound },
-	} {
+	for pattern, f := range r.pageRoutes() {
 		mux.Handle(pattern, r.page(f))
 	}
-	for pattern, f := range map[string]func(*http.Request, access.Reader) (any, error){
-		"GET /api/v1/incidents": r.apiIncidents, "GET /api/v1/incidents/{id}": r.apiIncident, "GET /api/v1/incidents/{id}/revisions": r.apiRevisions,
-		"GET /api/v1/properties": r.apiProperties, "GET /api/v1/openapi.json": r.apiDescription, "GET /api/v1/record.schema.json": r.apiRecordSchema,
-		"/api/": func(*http.Request, access.Reader) (any, error) { return nil, store.ErrNotFound },
-	} {
+	for pattern, f := range r.apiRoutes() {
 		mux.Handle(pattern, r.api(f))
 	}
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
@@ -68,6 +52,35 @@ func New(opts Options) http.Handler {
 	}
 	mux.Handle("GET /assets/", http.StripPrefix("/assets/", http.FileServerFS(assets)))
 	return secure(http.NewCrossOriginProtection().Handler(mux))
+}
+
+// A pageFunc makes a page for a reader.
+type pageFunc func(*http.Request, access.Reader) (*answer, error)
+
+// pageRoutes are the register's pages and forms.
+func (r *register) pageRoutes() map[string]pageFunc {
+	return map[string]pageFunc{
+		"GET /{$}": r.home, "GET /incidents": r.incidents, "GET /search": r.search, "GET /members": r.members, "GET /properties": r.properties,
+		"GET /incidents/{id}": r.incident, "GET /incidents/{id}/revisions": r.revisions,
+		"GET /organisations/{id}": r.organisation, "GET /actors/{id}": r.actor, "GET /sources/{id}": r.source,
+		"GET /login": r.loginForm, "POST /login": r.login, "POST /logout": r.logout,
+		"GET /new": editors(r.newForm), "POST /new": editors(r.create),
+		"GET /incidents/{id}/edit": editors(r.editForm), "POST /incidents/{id}/edit": editors(r.edit),
+		"GET /incidents/{id}/claim": editors(r.claimForm), "POST /incidents/{id}/claim": editors(r.addClaim),
+		"POST /incidents/{id}/publish": editors(r.publish), "POST /incidents/{id}/restore": editors(r.restore),
+		"POST /incidents/{id}/withdraw": editors(r.withdraw),
+		"GET /edit/{object}/{id}":       editors(r.objectForm), "POST /edit/{object}/{id}": editors(r.putObject),
+		"/": func(*http.Request, access.Reader) (*answer, error) { return nil, store.ErrNotFound },
+	}
+}
+
+// apiRoutes are the JSON API, as /api/v1/openapi.json describes it.
+func (r *register) apiRoutes() map[string]func(*http.Request, access.Reader) (any, error) {
+	return map[string]func(*http.Request, access.Reader) (any, error){
+		"GET /api/v1/incidents": r.apiIncidents, "GET /api/v1/incidents/{id}": r.apiIncident, "GET /api/v1/incidents/{id}/revisions": r.apiRevisions,
+		"GET /api/v1/properties": r.apiProperties, "GET /api/v1/openapi.json": r.apiDescription, "GET /api/v1/record.schema.json": r.apiRecordSchema,
+		"/api/": func(*http.Request, access.Reader) (any, error) { return nil, store.ErrNotFound },
+	}
 }
 
 // secure sets what every answer carries.
@@ -140,7 +153,7 @@ func (r *register) reader(req *http.Request) access.Reader {
 }
 
 // page prints what f returns, or the page of its error. It is the one place that decides what a stranger reads of an error.
-func (r *register) page(f func(*http.Request, access.Reader) (*answer, error)) http.Handler {
+func (r *register) page(f pageFunc) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		reader := r.reader(req)
 		a, err := f(req, reader)

@@ -34,6 +34,7 @@ type site struct {
 	t     *testing.T
 	url   string
 	draft string
+	actor string
 	store *store.Store
 }
 
@@ -78,7 +79,7 @@ func newSite(t *testing.T) *site {
 	}
 	server := httptest.NewServer(New(Options{Store: s, Log: slog.New(slog.DiscardHandler)}))
 	t.Cleanup(server.Close)
-	return &site{t, server.URL, draft.Records[0].ID, s}
+	return &site{t, server.URL, draft.Records[0].ID, set.Actors[0].ID, s}
 }
 
 // visitor is a browser: it keeps cookies and says where its requests come from.
@@ -141,27 +142,73 @@ func (v *visitor) post(path string, form url.Values) (int, string) {
 }
 
 // texts returns the texts of what a selector matches on a page, with white space made single.
-func (v *visitor) texts(path, selector string) []string {
+func (v *visitor) texts(path, selector string) (out []string) {
+	v.t.Helper()
+	for _, raw := range match(v.t, v.page(path), selector) {
+		out = append(out, strings.Join(strings.Fields(content(raw, " ")), " "))
+	}
+	return out
+}
+
+func (v *visitor) page(path string) string {
 	v.t.Helper()
 	status, body := v.get(path)
 	if status != 200 {
 		v.t.Fatalf("%s: status %d", path, status)
 	}
-	root, err := html.Parse(strings.NewReader(body))
+	return body
+}
+
+func (v *visitor) raw(path, selector string) string {
+	v.t.Helper()
+	return text(v.t, v.page(path), selector)
+}
+
+func (v *visitor) attribute(path, selector, name string) string {
+	v.t.Helper()
+	return attribute(v.t, v.page(path), selector, name)
+}
+
+func match(t *testing.T, page, selector string) []*html.Node {
+	t.Helper()
+	root, err := html.Parse(strings.NewReader(page))
 	if err != nil {
-		v.t.Fatal(err)
+		t.Fatal(err)
 	}
-	var out []string
-	for _, n := range cascadia.QueryAll(root, cascadia.MustCompile(selector)) {
-		var b strings.Builder
-		for d := range n.Descendants() {
-			if d.Type == html.TextNode {
-				b.WriteString(d.Data + " ")
+	return cascadia.QueryAll(root, cascadia.MustCompile(selector))
+}
+
+// text is the text of the first match, as it stands.
+func text(t *testing.T, page, selector string) string {
+	t.Helper()
+	found := match(t, page, selector)
+	if len(found) == 0 {
+		t.Fatalf("no %s on the page", selector)
+	}
+	return content(found[0], "")
+}
+
+func attribute(t *testing.T, page, selector, name string) string {
+	t.Helper()
+	for _, n := range match(t, page, selector) {
+		for _, a := range n.Attr {
+			if a.Key == name {
+				return a.Val
 			}
 		}
-		out = append(out, strings.Join(strings.Fields(b.String()), " "))
 	}
-	return out
+	t.Fatalf("no %s with %s on the page", selector, name)
+	return ""
+}
+
+func content(n *html.Node, between string) string {
+	var b strings.Builder
+	for d := range n.Descendants() {
+		if d.Type == html.TextNode {
+			b.WriteString(d.Data + between)
+		}
+	}
+	return b.String()
 }
 
 // The page shows what the page of the seed register shows, in its order, and to the public counts where it shows members content.

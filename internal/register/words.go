@@ -19,6 +19,7 @@ var words = template.FuncMap{
 	},
 	"plural": plural,
 	"title":  title,
+	"named":  named,
 	"join":   strings.Join,
 	"spaced": func(s string) string { return strings.ReplaceAll(s, "_", " ") },
 	"prose":  func(incident string, p []incident.Paragraph) prose { return prose{incident, p} },
@@ -43,14 +44,21 @@ func plural(n int, one string) string {
 // acronyms are the words of the register's vocabulary that are written in capitals.
 var acronyms = map[string]string{"ssn": "SSN", "id": "ID", "sha256": "SHA-256", "url": "URL"}
 
-// title writes a word of the register's vocabulary as people do.
-func title(s string) string {
-	s = strings.ReplaceAll(s, "_", " ")
-	if a, ok := acronyms[s]; ok || s == "" {
-		return a
+// named writes a word of the register's vocabulary as people do.
+func named(s string) string {
+	words := strings.Fields(strings.ReplaceAll(s, "_", " "))
+	for i, w := range words {
+		if a, ok := acronyms[w]; ok {
+			words[i] = a
+		}
 	}
-	for word, a := range acronyms {
-		s = strings.ReplaceAll(s, " "+word, " "+a)
+	return strings.Join(words, " ")
+}
+
+// title is named at the beginning of a line.
+func title(s string) string {
+	if s = named(s); s == "" {
+		return s
 	}
 	return strings.ToUpper(s[:1]) + s[1:]
 }

@@ -65,18 +65,29 @@ type Store struct {
 }
 
 // Open opens the register in that file, making it if there is none. It refuses a file of a newer version.
-func Open(path string) (*Store, error) {
+func Open(path string) (*Store, error) { return OpenWithClock(path, time.Now) }
+
+// OpenWithClock is Open with a clock of the caller's: it says when a revision is recorded and when an embargo ends.
+func OpenWithClock(path string, now func() time.Time) (*Store, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, err
 	}
+	s, err := open("file:"+(&url.URL{Path: path}).EscapedPath(), now)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return s, nil
+}
+
+func open(name string, now func() time.Time) (*Store, error) {
 	pragmas := url.Values{"_pragma": {"journal_mode(WAL)", "foreign_keys(ON)", "busy_timeout(10000)", "synchronous(FULL)"}, "_txlock": {"immediate"}}
-	db, err := sql.Open("sqlite", "file:"+(&url.URL{Path: path}).EscapedPath()+"?"+pragmas.Encode())
+	db, err := sql.Open("sqlite", name+"?"+pragmas.Encode())
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{db: db, now: time.Now}
+	s := &Store{db: db, now: now}
 	if err := s.migrate(); err != nil {
-		return nil, errors.Join(fmt.Errorf("%s: %w", path, err), db.Close())
+		return nil, errors.Join(err, db.Close())
 	}
 	return s, nil
 }

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -23,7 +24,7 @@ var (
 	me  = Who{"editor", "because of the test"}
 )
 
-func open(t *testing.T) *Store {
+func newStore(t *testing.T) *Store {
 	t.Helper()
 	s, err := Open(filepath.Join(t.TempDir(), "register.db"))
 	if err != nil {
@@ -44,7 +45,7 @@ func set(t *testing.T) *incident.Set {
 
 func imported(t *testing.T, set *incident.Set) *Store {
 	t.Helper()
-	s := open(t)
+	s := newStore(t)
 	if _, err := s.Import(ctx, set, me, false); err != nil {
 		t.Fatal(err)
 	}
@@ -62,7 +63,7 @@ func TestImportTwiceAddsNothing(t *testing.T) {
 
 // A bad record anywhere in a set leaves nothing of the set behind.
 func TestImportIsAllOrNothing(t *testing.T) {
-	s, bad := open(t), set(t)
+	s, bad := newStore(t), set(t)
 	bad.Records[len(bad.Records)-1].Claims[0].Source = "no-such-source"
 	if _, err := s.Import(ctx, bad, me, false); err == nil {
 		t.Fatal("a record without its source was taken")
@@ -221,7 +222,7 @@ func TestStatementOpensDraft(t *testing.T) {
 }
 
 func TestSessions(t *testing.T) {
-	s := open(t)
+	s := newStore(t)
 	a, err := access.NewAccount("kim", "long enough password", access.Responder)
 	if err != nil {
 		t.Fatal(err)
@@ -288,5 +289,20 @@ func TestHistoryIsComputed(t *testing.T) {
 	}
 	if n := ordinal(unpublic); n != 7 {
 		t.Errorf("an incident that nobody disclosed counts: %d", n)
+	}
+}
+
+func TestOlderSchemaIsRefused(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "register.db")
+	db, err := sql.Open("sqlite", "file:"+path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.Exec("PRAGMA user_version = 1"); err != nil {
+		t.Fatal(err)
+	}
+	db.Close()
+	if _, err := Open(path); !errors.Is(err, ErrOlder) {
+		t.Errorf("opened: %v", err)
 	}
 }
