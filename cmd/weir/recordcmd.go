@@ -183,6 +183,18 @@ func lintCommand(c *call) error {
 	return nil
 }
 
+// openRegister opens the register that the config names; unlike serve and import it makes none.
+func (c *call) openRegister() (*store.Store, error) {
+	cfg, err := c.loadRegister()
+	if err != nil {
+		return nil, err
+	}
+	if _, err := os.Stat(cfg.registerFile()); err != nil {
+		return nil, fmt.Errorf("no register in %s: name the config of one with -config", cfg.registerFile())
+	}
+	return store.Open(cfg.registerFile())
+}
+
 // exportCommand writes the register as a folder of records. What it would destroy it refuses to touch: a file with comments
 // that it would have to write anew.
 func exportCommand(c *call) (err error) {
@@ -193,11 +205,7 @@ func exportCommand(c *call) (err error) {
 	if *dir == "" {
 		return usageError{errors.New("-o is missing")}
 	}
-	cfg, err := c.loadRegister()
-	if err != nil {
-		return err
-	}
-	s, err := store.Open(cfg.registerFile())
+	s, err := c.openRegister()
 	if err != nil {
 		return err
 	}
@@ -252,14 +260,7 @@ func verifyRegisterCommand(c *call) (err error) {
 	if err != nil || *noted != "" && len(want) != 32 {
 		return usageError{fmt.Errorf("-hash %q is no hash: it has 64 hexadecimal digits", *noted)}
 	}
-	cfg, err := c.loadRegister()
-	if err != nil {
-		return err
-	}
-	if _, err := os.Stat(cfg.registerFile()); err != nil {
-		return fmt.Errorf("no register in %s: name the config of one with -config", cfg.registerFile())
-	}
-	s, err := store.Open(cfg.registerFile())
+	s, err := c.openRegister()
 	if err != nil {
 		return err
 	}
