@@ -111,7 +111,7 @@ func TestPagesInBrowser(t *testing.T) {
 	s := newSite(t)
 	editor := s.as(access.Editor)
 	form := editor.form("/incidents/" + incident2022 + "/edit")
-	form.Set("text", strings.Replace(form.Get("text"), "source: tmus-8k-2023-01-19", "source: gma-2023-01", 1))
+	form.Set("text", strings.Replace(form.Get("text"), "source: tmus-8k-2023-01-19", "source: tmus-business-notice-2023-02", 1))
 	form.Set("reason", "a second revision to look at")
 	if status, _ := editor.post("/incidents/"+incident2022+"/edit", form); status != http.StatusOK {
 		t.Fatalf("a second revision: %d", status)

@@ -81,7 +81,7 @@ func TestConflictInTheBrowser(t *testing.T) {
 	page := "/incidents/" + incident2022
 	form := v.form(page + "/edit")
 	add := func(asset string) string {
-		return form.Get("text") + "  - property: asset\n    value: " + asset + "\n    speaker: press\n    source: gma-2023-01\n"
+		return form.Get("text") + "  - property: asset\n    value: " + asset + "\n    speaker: press\n    source: tmus-business-notice-2023-02\n"
 	}
 	one := url.Values{"base": form["base"], "reason": {"first"}, "text": {add("a first system")}}
 	if status, _ := v.post(page+"/edit", one); status != http.StatusOK {
@@ -172,7 +172,7 @@ func TestClaimRestoreWithdraw(t *testing.T) {
 
 func TestNewIncident(t *testing.T) {
 	v := newSite(t).as(access.Editor)
-	good := "id: example-2026-01\nvictim: t-mobile-us\ndraft: true\nclaims:\n  - property: date\n    value: \"2026-01\"\n    speaker: press\n    source: gma-2023-01\n"
+	good := "id: example-2026-01\nvictim: t-mobile-us\ndraft: true\nclaims:\n  - property: date\n    value: \"2026-01\"\n    speaker: press\n    source: tmus-business-notice-2023-02\n"
 	if status, body := v.post("/new", url.Values{"text": {strings.Replace(good, "example-2026-01", incident2022, 1)}, "reason": {"r"}}); status != http.StatusUnprocessableEntity || !strings.Contains(body, "there is such an incident") {
 		t.Errorf("an id that is taken: %d", status)
 	}

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"weir/internal/claim"
@@ -219,10 +220,10 @@ func objectChanges(tx *sql.Tx, set *incident.Set) (changes []incident.Change, er
 // added twice; replace also takes back the claims of the set's incidents that the set does not hold. It returns how many
 // claims are new.
 func (s *Store) Import(ctx context.Context, set *incident.Set, who Who, replace bool) (added int, err error) {
-	if problems := set.Lint(); len(problems) > 0 {
-		return 0, &LintError{problems}
-	}
 	_, added, err = s.revise(ctx, who, func(tx *sql.Tx) ([]incident.Change, error) {
+		if err := lint(tx, set); err != nil {
+			return nil, err
+		}
 		changes, err := objectChanges(tx, set)
 		if err != nil {
 			return nil, err
@@ -247,7 +248,7 @@ func (s *Store) Import(ctx context.Context, set *incident.Set, who Who, replace 
 // otherwise the error is a *ConflictError and nothing is written. It returns the revision, or 0 if there was nothing to change.
 func (s *Store) Edit(ctx context.Context, who Who, base int64, rec incident.Record) (int64, error) {
 	return s.change(ctx, who, rec.ID, base, func(tx *sql.Tx, st *incident.State) ([]incident.Change, error) {
-		return st.Changes(rec), lint(tx, rec)
+		return st.Changes(rec), lint(tx, &incident.Set{Records: []incident.Record{rec}})
 	})
 }
 
@@ -261,27 +262,49 @@ func (s *Store) Create(ctx context.Context, who Who, rec incident.Record) (int64
 		if st.Opened != 0 {
 			return nil, ErrTaken
 		}
-		return st.Changes(rec), lint(tx, rec)
+		return st.Changes(rec), lint(tx, &incident.Set{Records: []incident.Record{rec}})
 	})
 	return number, err
 }
 
-// lint checks a record beside all objects of the register and the incidents that it may speak of.
-func lint(tx *sql.Tx, rec incident.Record) error {
-	set := &incident.Set{Records: []incident.Record{rec}}
-	if err := fillSet(tx, set); err != nil {
+// lint checks a set beside what the register holds: the objects that it refers to and the incidents that it speaks of may
+// stand in either.
+func lint(tx *sql.Tx, set *incident.Set) error {
+	with := &incident.Set{}
+	if err := fillSet(tx, with); err != nil {
 		return err
 	}
-	for _, id := range rec.Mentions() {
-		st, err := state(tx, id, 0)
-		if err != nil {
-			return err
-		}
-		if st.Opened != 0 && id != rec.ID {
-			set.Records = append(set.Records, st.Record)
+	with.Organisations = slices.DeleteFunc(with.Organisations, func(x incident.Organisation) bool {
+		return slices.ContainsFunc(set.Organisations, func(y incident.Organisation) bool { return x.ID == y.ID })
+	})
+	with.Actors = slices.DeleteFunc(with.Actors, func(x incident.Actor) bool {
+		return slices.ContainsFunc(set.Actors, func(y incident.Actor) bool { return x.ID == y.ID })
+	})
+	with.Sources = slices.DeleteFunc(with.Sources, func(x claim.Source) bool {
+		return slices.ContainsFunc(set.Sources, func(y claim.Source) bool { return x.ID == y.ID })
+	})
+	given, known := []string{""}, map[string]bool{} // "" is no record: Lint then looks at none but those given
+	for i := range set.Records {
+		given = append(given, set.Records[i].ID)
+		known[set.Records[i].ID] = true
+	}
+	for i := range set.Records {
+		for _, id := range set.Records[i].Mentions() {
+			if known[id] {
+				continue
+			}
+			known[id] = true
+			st, err := state(tx, id, 0)
+			if err != nil {
+				return err
+			}
+			if st.Opened != 0 {
+				with.Records = append(with.Records, st.Record)
+			}
 		}
 	}
-	if problems := set.Lint(rec.ID); len(problems) > 0 {
+	with.Add(set)
+	if problems := with.Lint(given...); len(problems) > 0 {
 		return &LintError{problems}
 	}
 	return nil
