@@ -65,6 +65,7 @@ var properties = []Property{
 	{Object: OfIncident, Name: "partial_records", Type: Text, Values: One, Section: "counts", Label: "Partial records", Help: "whether the records were complete", Access: open},
 	{Object: OfIncident, Name: "people", Type: Count, Values: One, Of: "population", Unit: "people", Section: "counts", Label: "How many", Help: "how many of a population were affected", Access: open, VERIS: "attribute.confidentiality.data_total", STIX: "incident.impacted_entity_counts"},
 	{Object: OfIncident, Name: "share", Type: Share, Values: One, Of: "population", Section: "counts", Label: "Share", Help: "which part of a population was affected", Access: open},
+	{Object: OfIncident, Name: "total", Type: Sum, Values: One, Of: "whole", Label: "Total", Help: "figures of this record that add up, as an editor judges; the page shows the sum, computed anew", Access: open},
 	{Object: OfIncident, Name: "ordinal", Type: Count, Values: One, Of: "rule", Section: "counts", Label: "Stated ordinal", Help: "which of the victim's incidents it is, as somebody counts", Access: open},
 
 	{Object: OfIncident, Name: "discovery", Type: Enum, Enum: []string{"internal", "researcher", "customer", "law_enforcement", "attacker", "other", "unknown"}, Values: One, Section: "how", Label: "Discovered by", Help: "who noticed it first", Access: open, VERIS: "discovery_method", STIX: "incident.detection_methods"},

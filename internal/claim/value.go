@@ -28,8 +28,11 @@ const (
 	Incident Type = "incident"  // an incident's id
 	Address  Type = "url"       // where something is, https or http
 	Digest   Type = "sha256"    // 64 hexadecimal digits
+	Sum      Type = "sum"       // references to figures that add up: "{people:customers} + {people:former customers}"
 	Coded    Type = "catalogue" // an entry of a catalogue: its id, a space and its name, such as "T1190 Exploit Public-Facing Application"
 )
+
+var sum = regexp.MustCompile(`^\{[^{}/]+\}(?: \+ \{[^{}/]+\})+$`)
 
 var yesNo = []string{"yes", "no", "unknown"}
 
@@ -70,6 +73,10 @@ func (p *Property) CheckValue(v string) error {
 	case Digest:
 		if len(v) != 64 || strings.Trim(v, "0123456789abcdef") != "" {
 			return fmt.Errorf("value %q is no SHA-256: write 64 hexadecimal digits", v)
+		}
+	case Sum:
+		if !sum.MatchString(v) {
+			return fmt.Errorf("value %q is no sum: write references to figures of this record with a plus between them, {people:a} + {people:b}", v)
 		}
 	case Coded:
 		if !p.Pattern.MatchString(v) {

@@ -3,7 +3,6 @@ package incident
 import (
 	"cmp"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -77,43 +76,70 @@ func (b *builder) computed() []Computed {
 	return append(all, b.totals()...)
 }
 
-// totals add up the money of one kind and currency where there is more than one exact figure.
+// totals add up what an editor says adds up. Money and people are never added up unasked: parts of a consent decree, or
+// populations, overlap.
 func (b *builder) totals() (all []Computed) {
-	for _, property := range []string{"loss", "fine", "settlement"} {
-		p, _ := claim.Find(property)
-		sums := map[string]int64{}
-		inputs := map[string][]Input{}
-		for _, key := range b.order {
-			if key[0] != property {
-				continue
-			}
-			c, _ := b.leads(key[0], key[1])
-			currency, amount, _ := strings.Cut(c.Value, " ")
-			n, err := strconv.ParseInt(amount, 10, 64)
-			if err != nil {
-				continue // a range or a bound adds up to nothing exact
-			}
-			sums[currency] += n
-			inputs[currency] = append(inputs[currency], b.input(&c))
+	for _, key := range b.order {
+		if key[0] != "total" {
+			continue
 		}
-		for _, currency := range sortedKeys(sums) {
-			if len(inputs[currency]) < 2 {
-				continue
-			}
-			all = append(all, Computed{
-				Name: property + "_total_" + strings.ToLower(currency), Label: p.Label + ", in all", Value: fmt.Sprintf("%s %d", currency, sums[currency]),
-				Text: currency + " " + group(float64(sums[currency])), Kind: string(claim.Computed),
-				Rule: "the sum of the leading figures of one currency", Inputs: inputs[currency],
-			})
+		rule, _ := b.leads(key[0], key[1])
+		if c, ok := b.total(&rule); ok {
+			all = append(all, c)
 		}
 	}
 	return all
 }
 
-func sortedKeys[V any](m map[string]V) (keys []string) {
-	for k := range m {
-		keys = append(keys, k)
+// total computes one sum; false where the reader does not see every part.
+func (b *builder) total(rule *claim.Claim) (Computed, bool) {
+	c := Computed{Name: "total", Label: upper(rule.Qualifier), Kind: string(claim.Computed), Rule: "the sum of the claims named here: " + rule.Reasoning}
+	var sum claim.Claim
+	var low, high float64
+	for _, m := range reference.FindAllStringSubmatch(rule.Value, -1) {
+		r := readRef(m)
+		part, ok := b.leads(r.property, r.qualifier)
+		if !ok {
+			return c, false
+		}
+		currency, q, err := quantityOf(&part)
+		if err != nil {
+			return c, false
+		}
+		sum.Property, sum.Value, sum.Approx = r.property, currency, sum.Approx || part.Approx || q.Bound != 0
+		low, high = low+q.Low, high+q.High
+		c.Inputs = append(c.Inputs, b.input(&part))
 	}
-	slices.Sort(keys)
-	return keys
+	if sum.Value != "" {
+		sum.Value += " "
+	}
+	sum.Value += strconv.FormatFloat(low, 'f', -1, 64)
+	if high > low {
+		sum.Value += ".." + strconv.FormatFloat(high, 'f', -1, 64)
+	}
+	p, _ := claim.Find(sum.Property)
+	c.Value, c.Text = sum.Value, display(p, &sum)
+	return c, true
+}
+
+// quantityOf reads a claim of a count or of money; the currency is empty for a count.
+func quantityOf(c *claim.Claim) (currency string, q claim.Quantity, err error) {
+	p, _ := claim.Find(c.Property)
+	amount := c.Value
+	switch p.Type {
+	case claim.Money:
+		currency, amount, _ = strings.Cut(c.Value, " ")
+	case claim.Count:
+	default:
+		return "", q, fmt.Errorf("%s is no count and no money", c.Property)
+	}
+	q, err = claim.ParseQuantity(amount)
+	return currency, q, err
+}
+
+func upper(s string) string {
+	if s == "" {
+		return s
+	}
+	return strings.ToUpper(s[:1]) + s[1:]
 }

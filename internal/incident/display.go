@@ -37,7 +37,7 @@ func display(p *claim.Property, c *claim.Claim) string {
 	if p.Name == "released_class" {
 		text += " released through this guard"
 	}
-	if c.Approx {
+	if c.Approx && !strings.HasPrefix(text, "more than") && !strings.HasPrefix(text, "less than") {
 		text = "about " + text
 	}
 	return text

@@ -27,6 +27,12 @@ func stated(property, of, value string) claim.Claim {
 	return claim.Claim{Property: property, Qualifier: of, Value: value, Kind: claim.Stated, Speaker: claim.Press, Source: "s"}
 }
 
+func total(of, value string) claim.Claim {
+	c := assessed("total", value)
+	c.Qualifier = of
+	return c
+}
+
 func sample(more ...claim.Claim) *Incident {
 	in := &Incident{
 		ID: "x-2022", Victim: Organisation{ID: "x", Name: "Example"},
@@ -152,7 +158,8 @@ func TestAsOf(t *testing.T) {
 func TestDurations(t *testing.T) {
 	v := view(t, sample(
 		stated("event", "first_disclosure", "2022-11-25"), stated("event", "detected", "2023-01-05"), stated("event", "disclosed", "2023-01-19"),
-		stated("event", "people_told", "2023-02"), stated("fine", "a", "USD 10"), stated("fine", "b", "USD 5"), stated("fine", "c", "EUR 3")), public())
+		stated("event", "people_told", "2023-02"), stated("fine", "a", "USD 10"), stated("fine", "b", "USD 5"), stated("fine", "in all", "USD 15"),
+		total("fines", "{fine:a} + {fine:b}"), total("fines and more", "{fine:a} + {fine:c}")), public())
 	got := map[string]string{}
 	for _, c := range v.Computed {
 		got[c.Name] = c.Text
@@ -162,7 +169,7 @@ func TestDurations(t *testing.T) {
 			}
 		}
 	}
-	want := map[string]string{"unseen": "41 days", "to_public": "14 days", "fine_total_usd": "USD 15"}
+	want := map[string]string{"unseen": "41 days", "to_public": "14 days", "total": "USD 15"}
 	for name, text := range want {
 		if got[name] != text {
 			t.Errorf("%s is %q, want %q", name, got[name], text)
@@ -170,6 +177,28 @@ func TestDurations(t *testing.T) {
 	}
 	if len(got) != len(want) {
 		t.Errorf("computed: %v", got)
+	}
+}
+
+func TestLintSum(t *testing.T) {
+	rec := &Record{ID: "x", Claims: []claim.Claim{
+		stated("people", "a", "1"), stated("people", "b", "2"), stated("fine", "a", "USD 5"), stated("fine", "b", "EUR 5"), stated("date", "", "2022"),
+	}}
+	rec.own()
+	for value, want := range map[string]string{
+		"{people:a} + {people:b}": "", "{people:a} + {people:c}": "leads to no claim", "{people:a} + {fine:a}": "does not add up", "{fine:a} + {fine:b}": "does not add up",
+		"{people:a} + {date}": "does not add up", "{date} + {date}": "does not add up", "{people:a} + {people:a}": "twice",
+	} {
+		problems := lintSum(rec, value)
+		if want == "" && len(problems) > 0 || want != "" && !slices.ContainsFunc(problems, func(p textProblem) bool { return strings.Contains(p.what, want) }) {
+			t.Errorf("%s: %+v", value, problems)
+		}
+	}
+	p, _ := claim.Find("total")
+	for _, value := range []string{"{people:a}", "{people:a} - {people:b}", "{other/people:a} + {people:b}", "5 + 5"} {
+		if p.CheckValue(value) == nil {
+			t.Errorf("%s is taken for a sum", value)
+		}
 	}
 }
 

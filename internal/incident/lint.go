@@ -152,7 +152,12 @@ func (l *linter) record(r *Record) {
 		}
 		seen[c.ID()] = c.Line
 		l.references(c, keys, report)
-		if p, _ := claim.Find(c.Property); p.Type == claim.Prose {
+		switch p, _ := claim.Find(c.Property); p.Type {
+		case claim.Sum:
+			for _, problem := range lintSum(r, c.Value) {
+				report(problem.what, problem.hint)
+			}
+		case claim.Prose:
 			for _, problem := range lintProse(r, c.Value, l.records) {
 				report(problem.what, problem.hint)
 			}

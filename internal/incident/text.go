@@ -87,6 +87,37 @@ func lintReferences(in *Record, s string, others map[string]*Record) (problems [
 	return problems
 }
 
+// lintSum checks that what a sum adds up is there and of one kind.
+func lintSum(in *Record, value string) (problems []textProblem) {
+	problems = lintReferences(in, value, nil)
+	if len(problems) > 0 {
+		return problems
+	}
+	seen := map[string]bool{}
+	unit := ""
+	for i, m := range reference.FindAllStringSubmatch(value, -1) {
+		r := readRef(m)
+		if seen[r.text] {
+			problems = append(problems, textProblem{r.text + " is added twice", "name each figure once"})
+		}
+		seen[r.text] = true
+		for _, c := range in.Claims {
+			if c.Property != r.property || c.Qualifier != r.qualifier {
+				continue
+			}
+			currency, _, err := quantityOf(&c)
+			if i == 0 && unit == "" {
+				unit = r.property + " " + currency
+			}
+			if err != nil || unit != r.property+" "+currency {
+				problems = append(problems, textProblem{r.text + " does not add up with the others", "add counts of one property, or money of one property and currency"})
+				break
+			}
+		}
+	}
+	return problems
+}
+
 // qualifiers lists the references that a record offers for a property.
 func qualifiers(r *Record, property string) (all []string) {
 	for _, c := range r.Claims {
