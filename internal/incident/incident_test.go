@@ -180,6 +180,24 @@ func TestDurations(t *testing.T) {
 	}
 }
 
+// A claim that everybody reads does not name an actor whom only members see.
+func TestLintTells(t *testing.T) {
+	for _, tt := range []struct {
+		who, visible string
+		caught       bool
+	}{{"Lapwing Group", "", true}, {"“Lapwing Group”, on a forum", "", true}, {"Lapwing Group", "member", false}, {"Lapwing Groups", "", false}, {"the attacker", "", false}} {
+		c := stated("characterisation", "", "as the attacker puts it")
+		c.Who, c.Visible = tt.who, tt.visible
+		set := &Set{
+			Organisations: []Organisation{{ID: "x", Name: "X"}}, Sources: []claim.Source{{ID: "s", Publisher: "P", Type: "press"}},
+			Actors: []Actor{{ID: "lapwing", Name: "Lapwing Group"}}, Records: []Record{{ID: "r", Victim: "x", Claims: []claim.Claim{c}}},
+		}
+		if problems := set.Lint(); (len(problems) > 0) != tt.caught {
+			t.Errorf("%q, visible %q: %v", tt.who, tt.visible, problems)
+		}
+	}
+}
+
 func TestLintSum(t *testing.T) {
 	rec := &Record{ID: "x", Claims: []claim.Claim{
 		stated("people", "a", "1"), stated("people", "b", "2"), stated("fine", "a", "USD 5"), stated("fine", "b", "EUR 5"), stated("date", "", "2022"),

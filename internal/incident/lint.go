@@ -6,7 +6,10 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
+	"weir/internal/access"
 	"weir/internal/claim"
 )
 
@@ -152,6 +155,7 @@ func (l *linter) record(r *Record) {
 		}
 		seen[c.ID()] = c.Line
 		l.references(c, keys, report)
+		l.tells(c, report)
 		switch p, _ := claim.Find(c.Property); p.Type {
 		case claim.Sum:
 			for _, problem := range lintSum(r, c.Value) {
@@ -178,6 +182,41 @@ func (l *linter) references(c *claim.Claim, keys map[string]bool, report func(wh
 	case p.Type == claim.Incident && l.records[c.Value] == nil:
 		report(fmt.Sprintf("no incident %q", c.Value), "name a record of this folder")
 	}
+}
+
+// tells reports what a claim that everybody reads would tell of what only some readers see: the name of a threat actor. The
+// titles of sources are printed as they were published.
+func (l *linter) tells(c *claim.Claim, report func(what, hint string)) {
+	p, _ := claim.Find(c.Property)
+	if actor, _ := claim.Find("actor"); p.Access.Level(access.Anybody()) != access.Value || actor.Access.Level(access.Anybody()) == access.Value || c.Visible != "" && c.Visible != access.Public.String() {
+		return
+	}
+	text := strings.Join([]string{c.Value, c.Who, c.Quote, c.Place, c.Note, c.Reasoning}, "\n")
+	for _, a := range l.set.Actors {
+		for _, name := range append([]string{a.Name}, a.Aliases...) {
+			if containsWord(text, name) {
+				report(fmt.Sprintf("names %s, whom only members see", name), "write the attacker, or give the claim visible: member")
+			}
+		}
+	}
+}
+
+// containsWord reports whether a name stands in a text with no letter or digit on either side.
+func containsWord(text, name string) bool {
+	inside := func(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }
+	for at := 0; name != ""; {
+		i := strings.Index(text[at:], name)
+		if i < 0 {
+			return false
+		}
+		before, _ := utf8.DecodeLastRuneInString(text[:at+i])
+		after, _ := utf8.DecodeRuneInString(text[at+i+len(name):])
+		if !inside(before) && !inside(after) {
+			return true
+		}
+		at += i + len(name)
+	}
+	return false
 }
 
 // unjoin takes apart what errors.Join made.

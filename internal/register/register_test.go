@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -278,16 +279,17 @@ func TestPublicSeesNothingOfMembers(t *testing.T) {
 	for _, r := range set.Records {
 		paths = append(paths, "/incidents/"+r.ID, "/api/v1/incidents/"+r.ID)
 	}
-	open := map[string]bool{} // sources that something public rests on; of the others the public learns nothing
+	open := map[string]string{} // what public claims say, by source; "" has it all. Of other sources the public learns nothing
 	for _, r := range set.Records {
 		for _, c := range r.Claims {
 			if p, _ := claim.Find(c.Property); p.Access.Level(access.Anybody()) == access.Value {
-				open[c.Source] = true
+				open[c.Source] = c.Source
+				open[""] += strings.Join([]string{c.Value, c.Who, c.Quote, c.Note, c.Reasoning, "\n"}, "\n")
 			}
 		}
 	}
 	for _, x := range set.Sources {
-		if !open[x.ID] {
+		if open[x.ID] == "" {
 			continue
 		}
 		paths = append(paths, "/sources/"+x.ID)
@@ -310,7 +312,7 @@ func TestPublicSeesNothingOfMembers(t *testing.T) {
 				continue
 			}
 			for _, secret := range []string{c.Reasoning, c.Note} {
-				if secret == "" || strings.HasSuffix(secret, "text read") { // which is said of public claims too
+				if secret == "" || strings.Contains(strings.Join(strings.Fields(open[""]), " "), secret) { // which is said in public too
 					continue
 				}
 				checked++
@@ -322,7 +324,7 @@ func TestPublicSeesNothingOfMembers(t *testing.T) {
 	}
 	for _, a := range set.Actors {
 		checked++
-		if status, body := public.get("/actors/" + a.ID); status != http.StatusForbidden || strings.Contains(body, a.Name) {
+		if status, body := public.get("/actors/" + a.ID); status != http.StatusForbidden || strings.Contains(text(t, body, "main"), a.Name) {
 			t.Errorf("actor %s: status %d", a.ID, status)
 		}
 		if strings.Contains(everything.String(), `"/actors/`+a.ID) {
@@ -461,7 +463,9 @@ func TestList(t *testing.T) {
 			break
 		}
 	}
-	if len(seen) != len(builtIn(t).Records) || seen[0] != "t-mobile-us-2023-02" {
+	all := slices.Clone(seen)
+	slices.Sort(all)
+	if len(slices.Compact(all)) != len(builtIn(t).Records) || len(seen) != len(all) {
 		t.Errorf("%v", seen)
 	}
 }
