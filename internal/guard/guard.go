@@ -165,6 +165,9 @@ func (g *Guard) Err() error { return g.log.Err() }
 // or another process has taken the folder over.
 func (g *Guard) Ready() error { return g.log.Ready() }
 
+// CheckClosed reads the volumes that Open had no need to read, and stops every release at the first fault in them.
+func (g *Guard) CheckClosed() error { return g.log.CheckClosed() }
+
 // ClockHeld reports that the wall clock is not believed, so that no quota expires by it: see AcceptClock.
 func (g *Guard) ClockHeld() bool { return g.log.ClockHeld() }
 

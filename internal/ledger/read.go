@@ -140,8 +140,9 @@ type reader struct {
 	buf     []byte // the volume being read
 	scratch []byte
 	chainer chainer
-	unsure  []part // what the last write may have left in memory only
-	until   uint32 // of this volume only the opening is read; 0 for none
+	unsure  []part       // what the last write may have left in memory only
+	until   uint32       // of this volume only the opening is read; 0 for none
+	stop    func() error // asked before each volume; may be nil
 }
 
 // part is some bytes of a file.
@@ -158,6 +159,11 @@ func (r *reader) fault(volume string, offset int, format string, args ...any) {
 // read reads these volumes, of which the first is where the ledger begins or where reading is to begin.
 func (r *reader) read(volumes []string) error {
 	for _, name := range volumes {
+		if r.stop != nil {
+			if err := r.stop(); err != nil {
+				return err
+			}
+		}
 		n, _ := volumeNumber(name)
 		if err := r.volume(n, name); err != nil {
 			return err

@@ -181,10 +181,12 @@ func (l *Log) CheckClosed() error {
 		return err
 	}
 	l.mu.Lock()
-	r := &reader{fsys: l.fsys, sum: &Summary{}, opts: ReadOptions{Reuse: true, Known: l.opts.Known}, until: l.openVolume}
+	r := &reader{fsys: l.fsys, sum: &Summary{}, opts: ReadOptions{Reuse: true, Known: l.opts.Known}, until: l.openVolume, stop: l.stopping}
 	l.mu.Unlock()
 	names = slices.DeleteFunc(names, func(s string) bool { n, ok := volumeNumber(s); return !ok || n > r.until })
-	if err := r.read(names); err != nil {
+	if err := r.read(names); errors.Is(err, ErrClosed) {
+		return err
+	} else if err != nil {
 		return l.fail(fmt.Errorf("%w (%w)", ErrDamaged, err)) // a volume that cannot be read is no better
 	}
 	r.missing()
@@ -192,6 +194,15 @@ func (l *Log) CheckClosed() error {
 		return nil
 	}
 	return l.fail(fmt.Errorf("%w (%s)", ErrDamaged, r.sum.Faults[0]))
+}
+
+func (l *Log) stopping() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closing {
+		return ErrClosed
+	}
+	return nil
 }
 
 // makeDurable writes once more what the last write of the owner before may have left in the system's memory only: after a
