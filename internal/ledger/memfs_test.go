@@ -20,7 +20,8 @@ type memFS struct {
 	files map[string]*memFile
 	disk  map[string]*memFile // names that survive a power cut
 	turns []map[string]*memFile
-	lying bool // Sync does nothing: the control for the tests of durability
+	lying bool // Sync does nothing: a control for the tests of durability
+	loose bool // SyncDir does nothing: another one
 
 	// fail, if set, is asked before every operation; "persist" tells it whether the operation shall happen all the same.
 	fail func(op string) (err error, persist bool)
@@ -66,13 +67,30 @@ func (m *memFS) do(op string, f, lost func()) error {
 // turned notes the names as they are now; they are not durable yet.
 func (m *memFS) turned() { m.turns = append(m.turns, maps.Clone(m.files)) }
 
+// look is an operation that changes nothing: a power cut before it is one after the operation before.
+func (m *memFS) look(op string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.fail == nil {
+		return nil
+	}
+	err, _ := m.fail(op)
+	return err
+}
+
 func (m *memFS) List() ([]string, error) {
+	if err := m.look("list"); err != nil {
+		return nil, err
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return slices.Sorted(maps.Keys(m.files)), nil
 }
 
 func (m *memFS) Open(name string) (Source, error) {
+	if err := m.look("open"); err != nil {
+		return nil, err
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	f, ok := m.files[name]
@@ -89,12 +107,18 @@ type memSource struct {
 }
 
 func (s memSource) ReadAt(p []byte, off int64) (int, error) {
+	if err := s.fs.look("read"); err != nil {
+		return 0, err
+	}
 	s.fs.mu.Lock()
 	defer s.fs.mu.Unlock()
 	return bytes.NewReader(s.f.data).ReadAt(p, off)
 }
 
 func (s memSource) Size() (int64, error) {
+	if err := s.fs.look("size"); err != nil {
+		return 0, err
+	}
 	s.fs.mu.Lock()
 	defer s.fs.mu.Unlock()
 	return int64(len(s.f.data)), nil
@@ -140,7 +164,7 @@ func (m *memFS) Remove(name string) error {
 
 func (m *memFS) SyncDir() error {
 	return m.do("syncdir", func() {
-		if !m.lying {
+		if !m.lying && !m.loose {
 			m.disk, m.turns = maps.Clone(m.files), nil
 		}
 	}, nil)
@@ -166,7 +190,7 @@ func (f *memFile) write(p []byte, off int64) {
 }
 
 func (f *memFile) Truncate(size int64) error {
-	return f.fs.do("truncate", func() { f.data = append([]byte{}, f.data[:size]...) }, nil)
+	return f.fs.do("truncate", func() { f.data = resize(f.data[:min(int(size), len(f.data))], int(size)) }, nil)
 }
 
 // Sync makes durable what was written since the last one. One that fails forgets what that was, as Linux does: what was
