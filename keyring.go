@@ -142,3 +142,32 @@ type signer struct {
 }
 
 func (s *signer) Sign(msg []byte) ([]byte, error) { return ed25519.Sign(s.key, msg), nil }
+
+// Verifiers knows the keyring's own signatures, whatever the guard's name was when it signed.
+func (k *Keyring) Verifiers() note.Verifiers { return ownVerifiers{k} }
+
+type ownVerifiers struct{ k *Keyring }
+
+// Verifier returns the key under that name, if its hash says that it is the same one.
+func (o ownVerifiers) Verifier(name string, hash uint32) (note.Verifier, error) {
+	unknown := &note.UnknownVerifierError{Name: name, KeyHash: hash}
+	vkey, err := o.k.VerifierKey(name)
+	if err != nil {
+		return nil, unknown
+	}
+	v, err := note.NewVerifier(vkey)
+	if err != nil || v.KeyHash() != hash {
+		return nil, unknown
+	}
+	return v, nil
+}
+
+// SignText signs a text that is no note, such as a grant's.
+func (k *Keyring) SignText(text []byte) [ed25519.SignatureSize]byte {
+	return [ed25519.SignatureSize]byte(ed25519.Sign(k.sign, text))
+}
+
+// VerifyText reports whether SignText of this keyring made the signature.
+func (k *Keyring) VerifyText(text []byte, sig [ed25519.SignatureSize]byte) bool {
+	return ed25519.Verify(k.sign.Public().(ed25519.PublicKey), text, sig[:])
+}

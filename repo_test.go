@@ -35,6 +35,7 @@ var rooms = map[string]room{
 	"internal/guard":               {[]string{".", "internal/inspect", "internal/quota", "internal/ledger"}, "P1 and P2 are kept in one place"},
 	"internal/proxy":               {[]string{".", "internal/guard"}, "HTTP before the guard; other front ends can stand beside it"},
 	"internal/exposure":            {[]string{".", "internal/ledger"}, "answers from the ledger alone (P5), so it may know nothing of the guard"},
+	"internal/auditor":             {nil, "a second opinion about ledgers: it shares no code with what it judges, the root's formats included"},
 	"internal/access":              {nil, "P7 is decided in one place, which knows no property and no page"},
 	"internal/claim":               {[]string{"internal/access"}, "the property table says who may read what"},
 	"internal/incident":            {[]string{".", "internal/access", "internal/claim"}, "the record is made of claims; of the guard's side it knows the statement only"},
@@ -43,11 +44,12 @@ var rooms = map[string]room{
 	"records":                      {nil, "data"},
 	"examples/carrier":             {nil, "a stranger's API: it must not know the guard that stands before it"},
 	"examples/carrier/cmd/carrier": {[]string{"examples/carrier"}, "the same, to run by itself"},
+	"cmd/weir-audit":               {[]string{"internal/auditor"}, "what an auditor is handed: nothing of the program that wrote the ledger is in it"},
 	"cmd/weir":                     {[]string{"*"}, "wiring: the one place where the guard's side meets the register's"},
 }
 
-// testData are the packages that tests of any room may import besides: they hold data.
-var testData = []string{"records", "examples/carrier", "internal/incident"}
+// testData are the packages that tests of any room may import besides: they hold data, or judge it.
+var testData = []string{"records", "examples/carrier", "internal/incident", "internal/auditor"}
 
 // goFiles returns the Go files of this module by folder; modules within it are their own.
 func goFiles(t *testing.T) map[string][]string {

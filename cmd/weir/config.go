@@ -16,6 +16,7 @@ import (
 
 	"weir"
 	"weir/internal/guard"
+	"weir/internal/ledger"
 	"weir/internal/quota"
 )
 
@@ -42,6 +43,11 @@ type guardConfig struct {
 	Routes    []routeConfig     `yaml:"routes"`
 	Unmatched string            `yaml:"unmatched"`
 	Quotas    []quotaConfig     `yaml:"quotas"`
+
+	Admin       string `yaml:"admin"`       // where /healthz and /readyz are answered; nowhere if empty
+	Checkpoints string `yaml:"checkpoints"` // a folder in another place that keeps the ledger's last checkpoint
+	Volume      int64  `yaml:"volume"`      // bytes of entries in a volume
+	ClockJump   string `yaml:"clock_jump"`  // how far the wall clock may be ahead of the ledger's time and still be believed
 }
 
 type principalConfig struct {
@@ -149,7 +155,7 @@ func (cfg *config) registerFile() string { return filepath.Join(cfg.Data, "regis
 // guardName is the guard's name in what it signs.
 func (cfg *config) guardName() string {
 	if cfg.Guard == nil || cfg.Guard.Name == "" {
-		return "weir-guard"
+		return guard.DefaultName
 	}
 	return cfg.Guard.Name
 }
@@ -195,10 +201,28 @@ func (cfg *config) guardOptions() (opts guard.Options, upstream *url.URL, err er
 		}
 		opts.Quotas = append(opts.Quotas, quota.Rule{Principal: q.Principal, Limit: quota.Limit{Subjects: *q.Subjects, Window: per}})
 	}
+	if err := cfg.ledgerOptions(&opts); err != nil {
+		return opts, nil, cfg.errorf("guard: %w", err)
+	}
 	if err := opts.Check(); err != nil {
 		return opts, nil, cfg.errorf("guard: %w", err)
 	}
 	return opts, upstream, nil
+}
+
+// ledgerOptions reads the ledger's settings.
+func (cfg *config) ledgerOptions(opts *guard.Options) (err error) {
+	gc := cfg.Guard
+	opts.Name, opts.Log.VolumeSize = cfg.guardName(), gc.Volume
+	if gc.Volume < 0 || gc.Volume > 0 && gc.Volume < 1<<16 || gc.Volume > 4<<30 {
+		return fmt.Errorf("volume must be 0 (for %d) or %d to %d bytes", ledger.DefaultVolumeSize, 1<<16, 4<<30)
+	}
+	if gc.ClockJump != "" {
+		if opts.Log.ClockJump, err = time.ParseDuration(gc.ClockJump); err != nil || opts.Log.ClockJump < time.Minute {
+			return fmt.Errorf("clock_jump %q is no duration of at least a minute, such as 168h", gc.ClockJump)
+		}
+	}
+	return nil
 }
 
 func (cfg *config) keyList(p principalConfig) (*guard.KeyList, error) {

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"weir"
@@ -23,42 +24,81 @@ type guardSide struct {
 	keyring  *weir.Keyring
 	addr     string
 	lock     *ledger.Lock
+	kept     *keptCheckpoint // nil if none is kept
 	servers  []*http.Server
 	failures chan error
+	upkeep   sync.WaitGroup // what runs until stop is closed
+	stop     chan struct{}
+}
+
+// ruling is what the operator decided before this start.
+type ruling struct {
+	rollback bool // go on though the checkpoint kept elsewhere says that entries are missing
+	takeOver bool // own the folder though another process holds its lock
 }
 
 // startGuard brings up the guard that the config names. It checks everything that can be checked first and creates nothing
 // until then: the config, the key lists, the port; then the key and the ledger.
 func startGuard(cfg *config, log *slog.Logger) (*guardSide, error) {
+	return startGuardAs(cfg, log, ruling{})
+}
+
+// startGuardAs is startGuard after an operator's decision.
+func startGuardAs(cfg *config, log *slog.Logger, decided ruling) (*guardSide, error) {
 	opts, upstream, err := cfg.guardOptions()
 	if err != nil {
 		return nil, err
 	}
 	if owned, err := ledger.Owned(cfg.ledgerDir()); err != nil {
 		return nil, err
-	} else if owned != nil {
+	} else if owned != nil && !decided.takeOver {
 		return nil, owned
 	}
 	listener, err := net.Listen("tcp", cfg.Guard.Listen)
 	if err != nil {
 		return nil, cfg.errorf("guard: cannot listen on %q: %w: choose another address, or stop what listens there", cfg.Guard.Listen, cause(err))
 	}
-	side := &guardSide{addr: listener.Addr().String(), failures: make(chan error, 2)}
-	if err := side.open(cfg, opts); err != nil {
+	side := &guardSide{addr: listener.Addr().String(), failures: make(chan error, 3)}
+	if err := side.open(cfg, opts, decided); err != nil {
 		return nil, errors.Join(err, listener.Close())
 	}
 	control, err := listenControl(cfg.ledgerDir())
 	if err != nil {
 		return nil, errors.Join(err, listener.Close(), side.closeLedger())
 	}
+	if cfg.Guard.Admin != "" {
+		admin, err := net.Listen("tcp", cfg.Guard.Admin)
+		if err != nil {
+			return nil, errors.Join(cfg.errorf("guard: admin: cannot listen on %q: %w", cfg.Guard.Admin, cause(err)), listener.Close(), control.Close(), side.closeLedger())
+		}
+		side.serve(admin, adminHandler(side.guard))
+	}
 	handler := proxy.New(proxy.Options{Guard: side.guard, Upstream: upstream, Log: log})
 	side.serve(listener, handler)
 	side.serve(control, controlHandler(side.guard))
+	side.keepUp(log)
 	return side, nil
 }
 
+// keepUp starts what goes on beside the requests.
+func (s *guardSide) keepUp(log *slog.Logger) {
+	if s.guard.ClockHeld() {
+		log.Warn("the wall clock is far from the ledger's time, so no quota expires by it: set it right, or run weir ledger accept-clock")
+	}
+	s.upkeep.Go(func() {
+		// The start read the last volume only; damage in the others stops the guard too, a little later.
+		if err := s.guard.CheckClosed(); err != nil && !errors.Is(err, ledger.ErrClosed) {
+			log.Error("the ledger cannot be continued", "error", err)
+		}
+	})
+	if s.kept != nil {
+		s.upkeep.Go(func() { s.kept.follow(s.stop, s.guard.Checkpoint, log) })
+	}
+}
+
 // open takes the lock and opens the ledger with its key.
-func (s *guardSide) open(cfg *config, opts guard.Options) error {
+func (s *guardSide) open(cfg *config, opts guard.Options, decided ruling) error {
+	s.stop = make(chan struct{})
 	dir := cfg.ledgerDir()
 	fresh, err := withoutLedger(dir)
 	if err != nil {
@@ -74,7 +114,11 @@ func (s *guardSide) open(cfg *config, opts guard.Options) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	s.lock, err = ledger.AcquireLock(dir, fmt.Sprintf("weir, process %d, listening on %s since %s", os.Getpid(), s.addr, time.Now().UTC().Format(time.RFC3339)))
+	acquire := ledger.AcquireLock
+	if decided.takeOver {
+		acquire = ledger.TakeOver
+	}
+	s.lock, err = acquire(dir, fmt.Sprintf("weir, process %d, listening on %s since %s", os.Getpid(), s.addr, time.Now().UTC().Format(time.RFC3339)))
 	if err != nil {
 		return err
 	}
@@ -83,7 +127,15 @@ func (s *guardSide) open(cfg *config, opts guard.Options) error {
 			return errors.Join(err, s.lock.Release())
 		}
 	}
-	opts.Ledger = ledger.Dir(dir)
+	if cfg.Guard.Checkpoints != "" {
+		s.kept, err = openKept(cfg.file(cfg.Guard.Checkpoints), cfg.guardName(), opts.Keyring)
+		if err != nil {
+			return errors.Join(cfg.errorf("guard: checkpoints: %w", err), s.lock.Release())
+		}
+		opts.Log.Kept = s.kept.last
+	}
+	opts.Ledger, opts.Log.Owned = ledger.Dir(dir), s.lock.Held
+	opts.Log.AcceptRollback, opts.Log.TakeOver = decided.rollback, decided.takeOver
 	if s.guard, err = guard.Open(opts); err != nil {
 		return errors.Join(fmt.Errorf("%s: %w", dir, err), s.lock.Release())
 	}
@@ -126,7 +178,15 @@ func (s *guardSide) Close() error {
 	return errors.Join(append(errs, s.closeLedger())...)
 }
 
-func (s *guardSide) closeLedger() error { return errors.Join(s.guard.Close(), s.lock.Release()) }
+func (s *guardSide) closeLedger() error {
+	close(s.stop)
+	err := s.guard.Close()
+	s.upkeep.Wait()
+	if s.kept != nil {
+		err = errors.Join(err, s.kept.keep(s.guard.Checkpoint()))
+	}
+	return errors.Join(err, s.lock.Release())
+}
 
 // cause is the innermost error, which says what the system said.
 func cause(err error) error {

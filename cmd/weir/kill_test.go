@@ -6,6 +6,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -16,6 +17,7 @@ import (
 	"time"
 
 	"weir/examples/carrier"
+	"weir/internal/auditor"
 )
 
 // lines reads lines as they come and keeps them.
@@ -206,7 +208,31 @@ func (s *scrape) verify(t *testing.T, w *workplace, binary string) {
 	if err != nil || !strings.HasSuffix(string(out), ", ok\n") {
 		t.Errorf("%v: %s", err, out)
 	}
+	vkey := regexp.MustCompile(`guard\.example\.com\+\S+`).FindString(must(t, "ledger", "stat", "-config", w.config))
+	report, err := auditor.Run(os.DirFS(filepath.Join(w.dir, "data", "guard")), auditor.Options{Key: vkey})
+	if err != nil || len(report.Faults) > 0 || report.Signed != report.Volumes-unopened(t, w) {
+		t.Errorf("the auditor: %v, %+v", err, report)
+	}
 	if len(s.got) < 100 {
 		t.Errorf("only %d accounts received: the test shows nothing", len(s.got))
 	}
+}
+
+// unopened counts the volumes whose owner was killed before their opening was whole.
+func unopened(t *testing.T, w *workplace) (n int) {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(w.dir, "data", "guard", "*.weir"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		raw, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(raw) < 8 || string(raw[:7]) != "weirled" {
+			n++
+		}
+	}
+	return n
 }

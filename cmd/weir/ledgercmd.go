@@ -15,6 +15,7 @@ import (
 // verifyCommand needs no key, so it runs on a copy anywhere; a checkpoint that the caller holds is compared where it is given.
 func verifyCommand(c *call) error {
 	checkpoint := c.flags.String("checkpoint", "", "a `file` with a checkpoint of this ledger to compare it with")
+	vkey := c.flags.String("key", "", "the guard's verifier key, as weir ledger stat prints it, where its key file is not at hand")
 	if err := c.parse(0, 0); err != nil {
 		return err
 	}
@@ -22,9 +23,12 @@ func verifyCommand(c *call) error {
 	if err != nil {
 		return err
 	}
-	var held *weir.Checkpoint
+	opts := ledger.VerifyOptions{}
+	if opts.Known, err = c.verifiers(cfg, *vkey); err != nil {
+		return err
+	}
 	if *checkpoint != "" {
-		if held, err = c.readCheckpoint(cfg, *checkpoint); err != nil {
+		if opts.Held, err = c.readCheckpoint(opts.Known, *checkpoint); err != nil {
 			return err
 		}
 	}
@@ -36,7 +40,8 @@ func verifyCommand(c *call) error {
 	if err != nil {
 		return err
 	}
-	sum, err := ledger.Verify(ledger.Dir(dir), held, live != nil)
+	opts.Live = live != nil
+	sum, err := opts.Verify(ledger.Dir(dir))
 	if err != nil {
 		return err
 	}
@@ -51,30 +56,35 @@ func verifyCommand(c *call) error {
 	return nil
 }
 
+// verifiers returns what checks the guard's signatures: the key that was given, or the key file, or nothing (nil).
+func (c *call) verifiers(cfg *config, vkey string) (note.Verifiers, error) {
+	if vkey != "" {
+		v, err := note.NewVerifier(vkey)
+		if err != nil {
+			return nil, fmt.Errorf("-key %q is no verifier key: weir ledger stat prints one", vkey)
+		}
+		return note.VerifierList(v), nil
+	}
+	if keyring, err := guard.LoadKey(cfg.keyFile()); err == nil {
+		return keyring.Verifiers(), nil
+	}
+	fmt.Fprintf(c.stderr, "weir: the key is not here, so no signature is checked: give -key\n")
+	return nil, nil
+}
+
 // readCheckpoint reads a signed checkpoint; its signature is checked where the guard's key is at hand.
-func (c *call) readCheckpoint(cfg *config, path string) (*weir.Checkpoint, error) {
+func (c *call) readCheckpoint(known note.Verifiers, path string) (*weir.Checkpoint, error) {
 	msg, err := os.ReadFile(path)
 	if err != nil {
 		return nil, err
 	}
 	var cp weir.Checkpoint
-	if keyring, keyErr := guard.LoadKey(cfg.keyFile()); keyErr == nil {
-		vkey, err := keyring.VerifierKey(cfg.guardName())
-		if err != nil {
-			return nil, err
-		}
-		verifier, err := note.NewVerifier(vkey)
-		if err != nil {
-			return nil, err
-		}
-		cp, err = weir.OpenCheckpoint(msg, note.VerifierList(verifier))
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", path, err)
-		}
-		return &cp, nil
+	if known != nil {
+		cp, err = weir.OpenCheckpoint(msg, known)
+	} else {
+		cp, err = weir.ParseCheckpoint(string(msg))
 	}
-	fmt.Fprintf(c.stderr, "weir: the key is not here, so the checkpoint's signature is not checked\n")
-	if cp, err = weir.ParseCheckpoint(string(msg)); err != nil {
+	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return &cp, nil
@@ -141,5 +151,57 @@ func checkpointCommand(c *call) error {
 		return err
 	}
 	_, err = c.stdout.Write(msg)
+	return err
+}
+
+// acceptRollbackCommand opens the ledger once in spite of the checkpoint kept elsewhere, which enters the decision.
+func acceptRollbackCommand(c *call) error {
+	if err := c.parse(0, 0); err != nil {
+		return err
+	}
+	cfg, err := c.loadConfig()
+	if err != nil {
+		return err
+	}
+	if cfg.Guard == nil || cfg.Guard.Checkpoints == "" {
+		return cfg.errorf("no checkpoint is kept elsewhere (guard: checkpoints), so there is nothing to accept")
+	}
+	_, err = c.withoutOwner(cfg, ruling{rollback: true}, func(*guard.Guard) (controlAnswer, error) { return controlAnswer{}, nil })
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(c.stdout, "recorded: the ledger goes on from what it holds")
+	return err
+}
+
+// acceptClockCommand tells the running guard, or where there is none enters it by itself.
+func acceptClockCommand(c *call) error {
+	if err := c.parse(0, 0); err != nil {
+		return err
+	}
+	cfg, err := c.loadConfig()
+	if err != nil {
+		return err
+	}
+	owned, err := ledger.Owned(cfg.ledgerDir())
+	if err != nil {
+		return err
+	}
+	var answer controlAnswer
+	if owned != nil {
+		answer, err = askOwner(c, cfg.ledgerDir(), "accept-clock", nil)
+	} else {
+		answer, err = c.withoutOwner(cfg, ruling{}, func(g *guard.Guard) (a controlAnswer, err error) {
+			a.Changed, err = g.AcceptClock()
+			return a, err
+		})
+	}
+	if err != nil {
+		return err
+	}
+	if !answer.Changed {
+		return answerNo{errors.New("the wall clock is believed already: nothing to do")}
+	}
+	_, err = fmt.Fprintln(c.stdout, "recorded: the wall clock's time is the ledger's")
 	return err
 }

@@ -8,6 +8,7 @@ import (
 
 // serve runs what the config names until it is told to stop, or until a part of it fails.
 func serve(c *call) (err error) {
+	takeOver := c.flags.Bool("take-over", false, "own the ledger though another process, which hangs, holds its lock: that one can release nothing more")
 	if err := c.parse(0, 0); err != nil {
 		return err
 	}
@@ -29,7 +30,7 @@ func serve(c *call) (err error) {
 		registerFailed = site.failures
 	}
 	if cfg.Guard != nil {
-		side, err := startGuard(cfg, log)
+		side, err := startGuardAs(cfg, log, ruling{takeOver: *takeOver})
 		if err != nil {
 			return err
 		}

@@ -40,7 +40,7 @@ func (g *Guard) Begin(r *http.Request) (*Exchange, *Refusal) {
 		return x, nil
 	}
 	blocked := false
-	err := g.log.Append(func(time.Time) []ledger.Body {
+	err := g.append(func(time.Time) []ledger.Body {
 		if _, blocked = g.counter.Blocked(x.who.ID); !blocked {
 			return nil
 		}
@@ -63,7 +63,7 @@ func (x *Exchange) Observed() bool { return x.route.Observe }
 
 // Refuse ends the exchange with nothing released, for a reason that lies in the exchange and not in who asks.
 func (x *Exchange) Refuse(reason weir.Reason) *Refusal {
-	err := x.guard.log.Append(func(time.Time) []ledger.Body { return []ledger.Body{x.outcome(weir.Refused, reason)} })
+	err := x.guard.append(func(time.Time) []ledger.Body { return []ledger.Body{x.outcome(weir.Refused, reason)} })
 	if err != nil {
 		return unavailable
 	}
@@ -91,7 +91,7 @@ func (x *Exchange) Answer(a Answer) (Released, *Refusal) {
 
 	out := Released{Body: a.Body}
 	var no *Refusal
-	err := g.log.Append(func(now time.Time) []ledger.Body {
+	err := g.append(func(now time.Time) []ledger.Body {
 		if x.route.Observe {
 			return []ledger.Body{x.observe(now, rd, &a)}
 		}

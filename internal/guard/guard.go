@@ -33,7 +33,15 @@ type Options struct {
 	Quotas    quota.Rules
 	Hold      int64            // 0 means DefaultHold
 	Now       func() time.Time // the wall clock; nil means time.Now
+
+	// Name is the guard's name in what it signs; "" means DefaultName.
+	Name string
+	// Log has the ledger's further settings; the guard sets those of key, quota and clock itself.
+	Log ledger.Options
 }
+
+// DefaultName is the name of a guard that was given none.
+const DefaultName = "weir-guard"
 
 // Check reports what is wrong with the settings, without touching anything outside them.
 func (o *Options) Check() error {
@@ -72,8 +80,10 @@ type Guard struct {
 	log     *ledger.Log
 	byName  map[string]Principal
 
-	// counter is touched only while the ledger builds an entry (ledger.Log.Append) and, before Open returns, by replay.
+	// counter and live are touched only while the ledger builds an entry or takes a snapshot (ledger.Log.Append) and, before
+	// Open returns, by restore and replay.
 	counter *quota.Counter
+	live    live
 
 	results sync.Pool // *inspect.Result
 }
@@ -84,12 +94,17 @@ func Open(opts Options) (*Guard, error) {
 	if opts.Hold == 0 {
 		opts.Hold = DefaultHold
 	}
+	if opts.Name == "" {
+		opts.Name = DefaultName
+	}
 	table, err := opts.table()
 	if err != nil {
 		return nil, err
 	}
 	g := &Guard{
-		opts: opts, table: table, keyring: opts.Keyring, counter: quota.NewCounter(), byName: map[string]Principal{},
+		opts: opts, table: table, keyring: opts.Keyring, counter: quota.NewCounter(opts.Quotas.Longest()), byName: map[string]Principal{},
+		live: live{modes: map[string]bool{}, grants: map[weir.Pseudonym][]ledger.Grant{}},
+
 		results: sync.Pool{New: func() any { return new(inspect.Result) }},
 	}
 	for _, list := range opts.Keys {
@@ -100,17 +115,20 @@ func Open(opts Options) (*Guard, error) {
 	for _, rt := range g.routes() {
 		g.introduce(poolName(rt.Match), true)
 	}
-	modes := map[string]bool{}
-	g.log, err = ledger.Open(opts.Ledger, ledger.Options{KeyID: opts.Keyring.ID(), Now: opts.Now, Replay: func(e ledger.Entry) {
-		if m, ok := e.Body.(*ledger.Mode); ok {
-			modes[m.Route] = m.Observe
-		}
-		g.replay(e)
-	}})
+	signer, err := opts.Keyring.Signer(opts.Name)
 	if err != nil {
 		return nil, err
 	}
-	if err := g.recordModes(modes); err != nil {
+	lo := opts.Log
+	lo.KeyID, lo.Signer, lo.Known, lo.Now = opts.Keyring.ID(), signer, opts.Keyring.Verifiers(), opts.Now
+	lo.Restore, lo.Replay, lo.Snapshot, lo.Covers = g.restore, g.replay, g.snapshot, opts.Quotas.Longest()
+	if g.log, err = ledger.Open(opts.Ledger, lo); err != nil {
+		return nil, err
+	}
+	if err = g.live.err; err == nil {
+		err = g.recordModes()
+	}
+	if err != nil {
 		return nil, errors.Join(err, g.log.Close())
 	}
 	return g, nil
@@ -124,29 +142,12 @@ func (g *Guard) introduce(name string, pooled bool) {
 	g.counter.Limit(p.ID, g.opts.Quotas.For(name, pooled)...)
 }
 
-// replay repeats what an entry did to the counter.
-func (g *Guard) replay(e ledger.Entry) {
-	switch b := e.Body.(type) {
-	case *ledger.Outcome:
-		people := make([]weir.Pseudonym, len(b.Released))
-		for i, r := range b.Released {
-			people[i] = r.DataSubject
-		}
-		g.counter.Charge(e.Time, b.Principal, people, b.Unattached.People)
-	case *ledger.Block:
-		g.counter.Block(b.Principal, quota.Block{
-			Since: e.Time, ByHand: b.Cause == ledger.ByHand, People: b.People, Limit: quota.Limit{Subjects: b.Quota, Window: b.Window},
-		})
-	case *ledger.Unblock:
-		g.counter.Unblock(b.Principal)
-	}
-}
-
 // recordModes writes down the mode of each route that has another one than the ledger says (P9): the first start writes all.
-func (g *Guard) recordModes(before map[string]bool) error {
-	return g.log.Append(func(time.Time) (bodies []ledger.Body) {
+func (g *Guard) recordModes() error {
+	return g.append(func(time.Time) (bodies []ledger.Body) {
 		for _, rt := range g.routes() {
-			if was, known := before[rt.Match]; !known || was != rt.Observe {
+			if was, known := g.live.modes[rt.Match]; !known || was != rt.Observe {
+				g.live.modes[rt.Match] = rt.Observe
 				bodies = append(bodies, &ledger.Mode{Route: rt.Match, Observe: rt.Observe})
 			}
 		}
@@ -159,6 +160,23 @@ func (g *Guard) Hold() int64 { return g.opts.Hold }
 
 // Err returns the failure that stopped the ledger and with it every release, or nil.
 func (g *Guard) Err() error { return g.log.Err() }
+
+// Ready returns nil if an answer would be recorded and released now, or else why not: the ledger's disk failed, or stalls,
+// or another process has taken the folder over.
+func (g *Guard) Ready() error { return g.log.Ready() }
+
+// CheckClosed reads the volumes that Open had no need to read, and stops every release at the first fault in them.
+func (g *Guard) CheckClosed() error { return g.log.CheckClosed() }
+
+// ClockHeld reports that the wall clock is not believed, so that no quota expires by it: see AcceptClock.
+func (g *Guard) ClockHeld() bool { return g.log.ClockHeld() }
+
+// AcceptClock makes the wall clock's time the ledger's and records that an operator ruled so. It returns once that is
+// durable, false if the clock was believed all along.
+func (g *Guard) AcceptClock() (bool, error) { return g.log.AcceptClock() }
+
+// Stop ends every release for good, for a reason that the ledger itself cannot see.
+func (g *Guard) Stop(reason error) { g.log.Stop(reason) }
 
 // Checkpoint returns the size and root of the ledger's durable part.
 func (g *Guard) Checkpoint() weir.Checkpoint { return g.log.Checkpoint() }
@@ -184,7 +202,7 @@ func (g *Guard) Resolve(name string) (Principal, error) {
 
 // Block bars a principal by hand. It returns once that is durable; changed is false if it was blocked already.
 func (g *Guard) Block(who Principal) (changed bool, err error) {
-	err = g.log.Append(func(now time.Time) []ledger.Body {
+	err = g.append(func(now time.Time) []ledger.Body {
 		if _, blocked := g.counter.Blocked(who.ID); blocked {
 			return nil
 		}
@@ -199,7 +217,7 @@ func (g *Guard) Block(who Principal) (changed bool, err error) {
 // Unblock lifts a principal's block. It returns once that is durable; changed is false if it was not blocked. What the
 // principal has used of its quota stays used.
 func (g *Guard) Unblock(who Principal) (changed bool, err error) {
-	err = g.log.Append(func(time.Time) []ledger.Body {
+	err = g.append(func(time.Time) []ledger.Body {
 		if changed = g.counter.Unblock(who.ID); !changed {
 			return nil
 		}

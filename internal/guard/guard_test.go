@@ -391,11 +391,11 @@ func (b brokenFS) Create(name string) (ledger.File, error) {
 	return brokenFile{f, b.broken}, err
 }
 
-func (f brokenFile) Write(p []byte) (int, error) {
+func (f brokenFile) WriteAt(p []byte, off int64) (int, error) {
 	if *f.broken {
 		return 0, errors.New("no space left on device")
 	}
-	return f.File.Write(p)
+	return f.File.WriteAt(p, off)
 }
 
 // P1 and P9: a ledger that cannot be written releases nothing, now and later.

@@ -1,25 +1,21 @@
 // Package ledger keeps the append-only, tamper-evident log of what a guard did with every response.
 //
-// # On disk
-//
-// A ledger is a folder of volumes, files named 00000001.weir, 00000002.weir and so on. Every start of an owner begins a new
-// volume, so recovery after a crash is the same path as a clean start and no file is ever written to after its writer died.
-// A volume is a header and then frames; all integers are little-endian.
-//
-//	header  magic "weirled1" | u16 version | u16 reserved | u32 volume number | [16] key id | i64 created, Unix ms
-//	        | u64 first entry | u32 last volume before with a whole header | u64 its whole length | u64 torn bytes between
-//	        there and this volume | [32] SHA-256 of those | [32] chain hash so far | u32 CRC-32C of all before
-//	frame   magic "WFrm" | u32 payload length | u64 first entry | u32 entries | i64 time, Unix ms | payload
-//	        | [32] chain hash | u32 CRC-32C of all before
-//	payload for each entry: uvarint body length | uvarint ms since the frame's time | body
-//
-// A frame's chain hash is SHA-256 over the chain hash before it and the frame's bytes up to it; a volume's chain begins with
-// SHA-256 over its header. The leaf of entry n in the ledger's Merkle tree (RFC 9162) is u64 n | i64 time | body.
+// A ledger is a folder of volumes; docs/format/ledger.md has every byte of them. A volume opens with a signed snapshot of the
+// live state, so a restart reads one volume, and old ones can go while quotas and blocks that began in them stay. Every start
+// of an owner begins a new volume: recovery after a crash is the same path as a clean start, and no file is written to after
+// its writer died, but for one thing: recovery writes the same bytes once more over what the last write may have left in the
+// system's memory only.
 //
 // # What a crash means
 //
 // A frame is one write, and the next is begun only after fdatasync returned for it. So at most the last frame of a volume
 // can be torn, nothing that was released depends on it, and a valid frame behind an invalid one is proof of damage. The next
-// volume's header seals a torn tail with its length and hash; nothing is deleted. Damage refuses appends, reads go on with
+// volume's opening seals a torn tail with its length and hash; nothing is deleted. Damage refuses appends, reads go on with
 // what is whole, and [Verify] names the first fault's place.
+//
+// # Who may write
+//
+// One process: it holds the folder's lock, and asks whether it still does before each write and before it releases what it
+// wrote. Who takes the folder over from a process that hangs puts a new lock file in its place and goes on in a copy of the
+// last volume, so that whatever the other one writes when it wakes, it writes where nobody reads.
 package ledger

@@ -17,7 +17,8 @@ type Entry struct {
 	Body Body
 }
 
-// A Body is what an entry says: one of *Outcome, *Block, *Unblock, *Mode and *RouteName.
+// A Body is what an entry says: one of *Outcome, *Block, *Unblock, *Grant, *Mode, *Decision, *Retired, *RouteName and
+// *PrincipalName.
 type Body interface {
 	append(dst []byte) []byte
 }
@@ -26,6 +27,7 @@ type Body interface {
 type Outcome struct {
 	weir.Outcome
 	route uint64 // number of the route's name in its volume
+	who   uint64 // number of the principal in its volume
 }
 
 // A Cause says who ordered a block.
@@ -62,14 +64,79 @@ type RouteName struct {
 	Unit    string // what one data subject of the route is; at most 255 bytes
 }
 
+// PrincipalName gives a principal the next number, counted from 0 in each volume; outcomes refer to it.
+type PrincipalName struct{ Principal weir.Pseudonym }
+
+// Grant lets a principal receive more people than its quota, for a time. Who holds the guard's key has signed it.
+type Grant struct {
+	Principal weir.Pseudonym
+	People    int       // how many more, in every window
+	Until     time.Time // ledger time, whole milliseconds
+	Issued    time.Time // by the clock of who signed
+	Signature [64]byte  // Ed25519, of Text
+}
+
+// Text is what is signed; keyID is that of the ledger.
+func (g *Grant) Text(keyID [16]byte) []byte {
+	return fmt.Appendf(nil, "weir grant v1\n%x\n%s\n%d\n%s\n%s\n", keyID, g.Principal, g.People,
+		g.Until.UTC().Format(time.RFC3339Nano), g.Issued.UTC().Format(time.RFC3339Nano))
+}
+
+// A Ruling is what an operator decided about a ledger that the program would not decide by itself.
+type Ruling uint8
+
+// The rulings. The numbers are in ledgers and stay.
+const (
+	AcceptRollback Ruling = 1 // go on though a checkpoint kept elsewhere has entries that the ledger has not
+	AcceptClock    Ruling = 2 // believe the wall clock though it is far from ledger time
+	maxRuling             = AcceptClock
+)
+
+// Decision records a ruling.
+type Decision struct {
+	Ruling Ruling
+	Note   string // what the ruling is about
+}
+
+// Retired says that the volumes up to and including that one may be gone from now on.
+type Retired struct {
+	Volume  uint32
+	Entries uint64 // their number; the next volume's opening has their root
+}
+
 // Types of bodies on disk. A number, once used, keeps its meaning.
 const (
-	typeOutcome   = 1
-	typeRouteName = 2
-	typeBlock     = 3
-	typeUnblock   = 4
-	typeMode      = 5
+	typeOutcome       = 1
+	typeRouteName     = 2
+	typeBlock         = 3
+	typeUnblock       = 4
+	typeMode          = 5
+	typePrincipalName = 6
+	typeGrant         = 7
+	typeDecision      = 8
+	typeRetired       = 9
 )
+
+// names are the numbers that a volume has given so far.
+type names struct {
+	routes     []RouteName
+	principals []weir.Pseudonym
+}
+
+// learn takes a number's meaning from an entry.
+func (n *names) learn(body Body) {
+	switch b := body.(type) {
+	case *RouteName:
+		n.routes = append(n.routes, *b)
+	case *PrincipalName:
+		n.principals = append(n.principals, b.Principal)
+	}
+}
+
+// isName reports whether an encoded body gives a number a meaning.
+func isName(raw []byte) bool {
+	return len(raw) > 0 && (raw[0] == typeRouteName || raw[0] == typePrincipalName)
+}
 
 func (o *Outcome) append(b []byte) []byte {
 	flags := byte(0)
@@ -77,9 +144,8 @@ func (o *Outcome) append(b []byte) []byte {
 		flags = 1
 	}
 	b = append(b, typeOutcome, byte(o.Kind), byte(o.Reason), flags)
-	b = append(b, o.Principal[:]...)
 	for _, n := range [...]uint64{
-		o.route, uint64(o.Status), uint64(o.Bytes), uint64(o.Irregular), uint64(o.Withheld),
+		o.who, o.route, uint64(o.Status), uint64(o.Bytes), uint64(o.Irregular), uint64(o.Withheld),
 		uint64(o.Unattached.People), uint64(o.Unattached.Classes), uint64(len(o.Released)),
 	} {
 		b = binary.AppendUvarint(b, n)
@@ -114,10 +180,31 @@ func (m *Mode) append(b []byte) []byte {
 	return append(append(b, typeMode, observe), m.Route...)
 }
 
+func (p *PrincipalName) append(b []byte) []byte {
+	return append(append(b, typePrincipalName), p.Principal[:]...)
+}
+
+func (g *Grant) append(b []byte) []byte {
+	b = append(append(b, typeGrant), g.Principal[:]...)
+	b = binary.AppendUvarint(b, uint64(g.People))
+	b = binary.LittleEndian.AppendUint64(b, uint64(g.Until.UnixMilli()))
+	b = binary.LittleEndian.AppendUint64(b, uint64(g.Issued.UnixMilli()))
+	return append(b, g.Signature[:]...)
+}
+
+func (d *Decision) append(b []byte) []byte {
+	return append(append(b, typeDecision, byte(d.Ruling)), d.Note...)
+}
+
+func (r *Retired) append(b []byte) []byte {
+	b = binary.AppendUvarint(append(b, typeRetired), uint64(r.Volume))
+	return binary.AppendUvarint(b, r.Entries)
+}
+
 var errBody = errors.New("entry cannot be read")
 
-// decodeBody reads what append wrote; routes are the names that the volume has given so far.
-func decodeBody(b []byte, routes []RouteName) (Body, error) {
+// decodeBody reads what append wrote; known are the names that the volume has given so far.
+func decodeBody(b []byte, known *names) (Body, error) {
 	if len(b) == 0 {
 		return nil, errBody
 	}
@@ -126,7 +213,7 @@ func decodeBody(b []byte, routes []RouteName) (Body, error) {
 	switch b[0] {
 	case typeOutcome:
 		o := &Outcome{}
-		d.outcome(o, routes)
+		d.outcome(o, known)
 		body = o
 	case typeRouteName:
 		body = &RouteName{Unit: d.textOf(int(d.byteUpTo(255))), Pattern: d.text()}
@@ -138,6 +225,14 @@ func decodeBody(b []byte, routes []RouteName) (Body, error) {
 		body = &Unblock{Principal: d.pseudonym()}
 	case typeMode:
 		body = &Mode{Observe: d.byteUpTo(1) == 1, Route: d.text()}
+	case typePrincipalName:
+		body = &PrincipalName{d.pseudonym()}
+	case typeGrant:
+		body = &Grant{d.pseudonym(), d.count(), d.time(), d.time(), [64]byte(d.bytes(64))}
+	case typeDecision:
+		body = &Decision{Ruling(d.byteUpTo(byte(maxRuling))), d.text()}
+	case typeRetired:
+		body = &Retired{uint32(min(d.uvarint(), 1<<32-1)), d.uvarint()}
 	default:
 		return nil, fmt.Errorf("entry of type %d: written by a newer version, use that one", b[0])
 	}
@@ -154,22 +249,42 @@ type decoder struct {
 }
 
 // outcome reads into o, whose records it overwrites.
-func (d *decoder) outcome(o *Outcome, routes []RouteName) {
+func (d *decoder) outcome(o *Outcome, known *names) {
 	o.Kind, o.Reason, o.Observed = weir.OutcomeKind(d.byteUpTo(255)), weir.Reason(d.byteUpTo(255)), d.byteUpTo(1) == 1
-	o.Principal = d.pseudonym()
-	o.route = d.uvarint()
+	o.who, o.route = d.uvarint(), d.uvarint()
 	o.Status, o.Bytes, o.Irregular, o.Withheld = d.count(), int64(d.count()), uint32(d.uvarint()), d.count()
 	o.Unattached = weir.Unattributed{People: d.count(), Classes: weir.ClassSet(d.uvarint())}
 	n := d.uvarint()
-	if n > uint64(len(d.rest))/17 || o.route >= uint64(len(routes)) { // a record takes 17 bytes or more
+	if d.bad || n > uint64(len(d.rest))/17 { // a record takes 17 bytes or more
 		d.bad = true
 		return
 	}
-	o.Route, o.Unit = routes[o.route].Pattern, routes[o.route].Unit
-	o.Released = slices.Grow(o.Released[:0], int(n))[:n]
-	for i := range o.Released {
-		o.Released[i] = weir.Record{DataSubject: d.pseudonym(), Classes: weir.ClassSet(d.uvarint())}
+	if known == nil || o.route >= uint64(len(known.routes)) || o.who >= uint64(len(known.principals)) {
+		d.bad = true
+		return
 	}
+	o.Principal, o.Route, o.Unit = known.principals[o.who], known.routes[o.route].Pattern, known.routes[o.route].Unit
+	o.Released = slices.Grow(o.Released[:0], int(n))[:n]
+	rest := d.rest
+	for i := range o.Released {
+		if len(rest) < 17 {
+			d.bad = true
+			return
+		}
+		r := &o.Released[i]
+		r.DataSubject = weir.Pseudonym(rest[:16])
+		if c := rest[16]; c < 0x80 {
+			r.Classes, rest = weir.ClassSet(c), rest[17:]
+			continue
+		}
+		classes, after, ok := uvarint(rest[16:])
+		if !ok {
+			d.bad = true
+			return
+		}
+		r.Classes, rest = weir.ClassSet(classes), after
+	}
+	d.rest = rest
 }
 
 func (d *decoder) byteUpTo(limit byte) byte {
@@ -193,14 +308,16 @@ func (d *decoder) pseudonym() (p weir.Pseudonym) {
 }
 
 func (d *decoder) uvarint() uint64 {
-	n, size := binary.Uvarint(d.rest)
-	if d.bad || size <= 0 {
+	n, rest, ok := uvarint(d.rest)
+	if d.bad || !ok {
 		d.bad = true
 		return 0
 	}
-	d.rest = d.rest[size:]
+	d.rest = rest
 	return n
 }
+
+func (d *decoder) time() time.Time { return time.UnixMilli(int64(d.uint64())).UTC() }
 
 // count is a uvarint that fits an int.
 func (d *decoder) count() int {

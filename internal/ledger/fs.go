@@ -15,10 +15,20 @@ type FS interface {
 	List() ([]string, error)
 	// Open opens a file for reading; a missing one is an error that is fs.ErrNotExist.
 	Open(name string) (Source, error)
-	// Create makes a new file for appending; one that exists is an error that is fs.ErrExist.
+	// Create makes a new empty file; one that exists is an error that is fs.ErrExist.
 	Create(name string) (File, error)
-	// SyncDir makes the names of created files durable.
+	// Reopen opens a file for writing to it once more.
+	Reopen(name string) (File, error)
+	// SyncDir makes the names of files durable: those created, renamed and removed.
 	SyncDir() error
+}
+
+// A Folder is an FS in which files can be replaced, which only the upkeep of closed volumes needs.
+type Folder interface {
+	FS
+	// Rename gives a file another name, in place of the file that had it.
+	Rename(from, to string) error
+	Remove(name string) error
 }
 
 // A Source is a volume being read. An owner may be writing behind what has been read.
@@ -31,13 +41,15 @@ type Source interface {
 
 // A File is a volume being written.
 type File interface {
-	io.WriteCloser
+	io.WriterAt
+	io.Closer
+	Truncate(size int64) error
 	// Sync returns once all that was written would survive a power cut.
 	Sync() error
 }
 
 // Dir returns the folder of that path on the operating system's file system.
-func Dir(path string) FS { return dir(path) }
+func Dir(path string) Folder { return dir(path) }
 
 type dir string
 
@@ -63,12 +75,24 @@ func (d dir) Open(name string) (Source, error) {
 }
 
 func (d dir) Create(name string) (File, error) {
-	f, err := os.OpenFile(filepath.Join(string(d), name), os.O_WRONLY|os.O_CREATE|os.O_EXCL|os.O_APPEND, 0o600)
+	return d.write(name, os.O_CREATE|os.O_EXCL)
+}
+
+func (d dir) Reopen(name string) (File, error) { return d.write(name, 0) }
+
+func (d dir) write(name string, flags int) (File, error) {
+	f, err := os.OpenFile(filepath.Join(string(d), name), os.O_WRONLY|flags, 0o600)
 	if err != nil {
 		return nil, err
 	}
 	return osFile{f}, nil
 }
+
+func (d dir) Rename(from, to string) error {
+	return os.Rename(filepath.Join(string(d), from), filepath.Join(string(d), to))
+}
+
+func (d dir) Remove(name string) error { return os.Remove(filepath.Join(string(d), name)) }
 
 func (d dir) SyncDir() error {
 	f, err := os.Open(string(d))

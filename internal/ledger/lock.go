@@ -23,7 +23,10 @@ func (e *OwnedError) Error() string {
 }
 
 // A Lock makes its holder the only owner of a folder. The system lets go of it when the process ends, however it ends.
-type Lock struct{ f *os.File }
+type Lock struct {
+	f    *os.File
+	name string
+}
 
 // AcquireLock takes the folder's lock and writes owner, a line that tells an operator who holds it, into the lock file.
 // A folder that another process owns is an *OwnedError.
@@ -46,7 +49,55 @@ func AcquireLock(path, owner string) (*Lock, error) {
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
-	return &Lock{f}, nil
+	return &Lock{f, name}, nil
+}
+
+// ErrTakenOver is returned when the folder has another owner now.
+var ErrTakenOver = errors.New("another process has taken the folder over: nothing more is written or released here")
+
+// Held returns ErrTakenOver if the lock file in the folder is no longer the one that is locked, as after [TakeOver]. A
+// process that was paused meanwhile still holds its lock, on a file that nobody asks any more.
+func (l *Lock) Held() error {
+	mine, err := l.f.Stat()
+	if err != nil {
+		return err
+	}
+	there, err := os.Stat(l.name)
+	if err != nil || !os.SameFile(mine, there) {
+		return errors.Join(ErrTakenOver, err)
+	}
+	return nil
+}
+
+// TakeOver makes the folder this process's though another one holds its lock, by putting a new lock file in place of that
+// one. The owner before finds out by Lock.Held, at the latest before it would release what it wrote after this returned. The
+// ledger must then be opened with Options.TakeOver.
+func TakeOver(path, owner string) (*Lock, error) {
+	name := filepath.Join(path, lockName)
+	next := name + ".new"
+	if err := os.Remove(next); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, err
+	}
+	f, err := os.OpenFile(next, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err = tryLock(f); err == nil {
+		_, err = f.WriteAt([]byte(owner+"\n"), 0)
+	}
+	if err == nil {
+		err = f.Sync()
+	}
+	if err == nil {
+		err = os.Rename(next, name)
+	}
+	if err == nil {
+		err = Dir(path).SyncDir()
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return &Lock{f, name}, nil
 }
 
 // Release lets another process own the folder.

@@ -35,10 +35,18 @@ func appendOne(l *Log, bodies ...Body) error {
 	return l.Append(func(time.Time) []Body { return bodies })
 }
 
+// small makes the options of a ledger whose files are small.
+func small(opts Options) Options {
+	opts.KeyID = keyID
+	if opts.Ahead == 0 {
+		opts.Ahead = 1000
+	}
+	return opts
+}
+
 func mustOpen(t *testing.T, fsys FS, opts Options) *Log {
 	t.Helper()
-	opts.KeyID = keyID
-	l, err := Open(fsys, opts)
+	l, err := Open(fsys, small(opts))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,7 +55,16 @@ func mustOpen(t *testing.T, fsys FS, opts Options) *Log {
 
 func people(t *testing.T, fsys FS) map[weir.Pseudonym]bool {
 	t.Helper()
-	seen := map[weir.Pseudonym]bool{}
+	seen, faults := peopleAndFaults(t, fsys)
+	if len(faults) > 0 {
+		t.Fatalf("fault: %s", faults[0])
+	}
+	return seen
+}
+
+func peopleAndFaults(t *testing.T, fsys FS) (seen map[weir.Pseudonym]bool, faults []Fault) {
+	t.Helper()
+	seen = map[weir.Pseudonym]bool{}
 	sum, err := Read(fsys, ReadOptions{Visit: func(e Entry) error {
 		if o, ok := e.Body.(*Outcome); ok {
 			for _, r := range o.Released {
@@ -59,10 +76,7 @@ func people(t *testing.T, fsys FS) map[weir.Pseudonym]bool {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(sum.Faults) > 0 {
-		t.Fatalf("fault: %s", sum.Faults[0])
-	}
-	return seen
+	return seen, sum.Faults
 }
 
 // crashRun appends from several goroutines, cuts the power at a random moment, starts again, several times over. It
@@ -70,13 +84,16 @@ func people(t *testing.T, fsys FS) map[weir.Pseudonym]bool {
 func crashRun(t *testing.T, fsys *memFS, rng *rand.Rand) (missing int) {
 	acked := map[weir.Pseudonym]bool{}
 	for life := range 4 {
-		l, err := Open(fsys, Options{KeyID: keyID, VolumeSize: 2000})
+		l, err := Open(fsys, small(Options{VolumeSize: 2000}))
 		if errors.Is(err, ErrDamaged) {
 			return 1 // what was synced has changed: something of it is lost
 		} else if err != nil {
 			t.Fatalf("start %d: %v", life, err)
 		}
-		there := people(t, fsys)
+		there, faults := peopleAndFaults(t, fsys)
+		if len(faults) > 0 {
+			return 1
+		}
 		for p := range acked {
 			if !there[p] {
 				missing++
@@ -162,7 +179,7 @@ func TestEveryStepFailing(t *testing.T) {
 					var acked []weir.Pseudonym
 					refused := false
 					for life := range 3 {
-						l, err := Open(fsys, Options{KeyID: keyID, VolumeSize: 300})
+						l, err := Open(fsys, small(Options{VolumeSize: 300}))
 						if errors.Is(err, errInjected) {
 							refused = true
 							continue

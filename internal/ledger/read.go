@@ -1,17 +1,16 @@
 package ledger
 
 import (
-	"bytes"
 	"crypto/sha256"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"golang.org/x/mod/sumdb/note"
 
 	"weir"
 )
@@ -27,6 +26,8 @@ func volumeNumber(name string) (uint32, bool) {
 	return uint32(n), ok && err == nil && volumeName(uint32(n)) == name
 }
 
+func isVolume(name string) bool { _, ok := volumeNumber(name); return ok }
+
 // A Fault is a place where a ledger is not as its writer left it.
 type Fault struct {
 	Volume string
@@ -36,7 +37,7 @@ type Fault struct {
 
 func (f Fault) String() string { return fmt.Sprintf("%s at byte %d: %s", f.Volume, f.Offset, f.What) }
 
-// Summary is what a reading of the whole ledger found.
+// Summary is what a reading of the ledger found.
 type Summary struct {
 	KeyID   [16]byte // the keyring that made the ledger's pseudonyms
 	Volumes int
@@ -45,26 +46,33 @@ type Summary struct {
 	Root    [32]byte // RFC 9162 root of all entries; meaningless once there is a fault
 	Last    time.Time
 	Faults  []Fault
-	Torn    int64 // bytes behind the last whole frame: a write that a crash cut off, or one that is under way
-	Sealed  int64 // torn bytes that later volumes have sealed
+	Torn    int64  // bytes behind the last whole frame: a write that a crash cut off, or one that is under way
+	Sealed  int64  // torn bytes that later volumes have sealed
+	Retired uint64 // entries whose volumes have been retired
 
 	// Root at the size that ReadOptions.RootAt asked for, if the ledger is that long.
 	RootAt   [32]byte
 	RootAtOK bool
 
 	volume  uint32 // the last one's number
-	validIn uint32 // the last one with a whole header
+	validIn uint32 // the last one with a whole opening
 	valid   int64  // bytes of that one up to the end of its last whole frame
-	tornID  hash   // SHA-256 of the torn bytes
+	rest    int64  // bytes from there on, over all volumes since: torn ones, and zeros that were written beforehand
+	restID  hash   // SHA-256 of those
 	chain   hash
 	tree    tree
 	millis  int64
+	owner   uint64
+	retired uint32 // volumes that may be gone
+	begins  uint32 // the first volume's number
 }
 
 // ReadOptions says what Read shall do beside reading.
 type ReadOptions struct {
-	Visit  func(Entry) error // called for each entry in order; may keep it
+	Visit  func(Entry) error // called for each entry in order; may keep it, unless Reuse
+	Reuse  bool              // the entry that Visit gets is valid only during the call, and costs no allocation
 	RootAt *uint64           // also compute the root of the first so many entries
+	Known  note.Verifiers    // also check that each volume's opening is signed by one of these
 }
 
 // Read reads the whole ledger from its start. It takes no lock, so it may run beside the owner; then it sees a prefix of
@@ -75,39 +83,48 @@ func Read(fsys FS, opts ReadOptions) (*Summary, error) {
 		return nil, err
 	}
 	r := &reader{fsys: fsys, opts: opts, sum: &Summary{}}
-	r.noteRoot()
-	for _, name := range names {
-		if n, ok := volumeNumber(name); ok {
-			if err := r.volume(n, name); err != nil {
-				return nil, err
-			}
-		}
+	if err := r.read(slices.DeleteFunc(names, func(s string) bool { return !isVolume(s) })); err != nil {
+		return nil, err
 	}
-	r.sum.Root = r.sum.tree.root()
-	r.sum.Last = time.UnixMilli(r.sum.millis).UTC()
+	r.missing()
 	return r.sum, nil
 }
 
-// Verify reads the ledger and compares it with a checkpoint that the caller holds, if any. live says that an owner is
-// writing, so that an unfinished write at the end is no fault.
+// VerifyOptions says what Verify compares the ledger with.
+type VerifyOptions struct {
+	Held  *weir.Checkpoint // a checkpoint that the caller holds
+	Live  bool             // an owner is writing, so that an unfinished write at the end is no fault
+	Known note.Verifiers   // the guard's key; without it no signature is checked
+}
+
+// Verify reads the ledger and compares it with a checkpoint that the caller holds, or with none (nil). live says that an
+// owner is writing, so that an unfinished write at the end is no fault.
 func Verify(fsys FS, held *weir.Checkpoint, live bool) (*Summary, error) {
-	opts := ReadOptions{}
+	return VerifyOptions{Held: held, Live: live}.Verify(fsys)
+}
+
+// Verify reads the ledger and compares it with what the caller knows of it.
+func (opts VerifyOptions) Verify(fsys FS) (*Summary, error) {
+	held := opts.Held
+	how := ReadOptions{Known: opts.Known}
 	if held != nil {
-		opts.RootAt = &held.Size
+		how.RootAt = &held.Size
 	}
-	sum, err := Read(fsys, opts)
+	sum, err := Read(fsys, how)
 	if err != nil {
 		return nil, err
 	}
-	if sum.Torn > 0 && !live {
+	if sum.Torn > 0 && !opts.Live {
 		sum.Faults = append(sum.Faults, Fault{volumeName(sum.validIn), sum.valid, fmt.Sprintf("%d bytes are no whole frame: a write was cut off there, and the next start of the guard will seal it", sum.Torn)})
 	}
 	switch {
 	case held == nil || len(sum.Faults) > 0:
+	case held.Size < sum.Retired:
+		sum.Faults = append(sum.Faults, Fault{volumeName(sum.begins), 0, fmt.Sprintf("the checkpoint's %d entries have been retired, the first %d are gone", held.Size, sum.Retired)})
 	case !sum.RootAtOK:
 		sum.Faults = append(sum.Faults, Fault{volumeName(sum.validIn), sum.valid, fmt.Sprintf("the ledger ends after %d entries, the checkpoint has %d", sum.Entries, held.Size)})
 	case sum.RootAt != held.Root:
-		sum.Faults = append(sum.Faults, Fault{volumeName(1), 0, fmt.Sprintf("the first %d entries are not those of the checkpoint", held.Size)})
+		sum.Faults = append(sum.Faults, Fault{volumeName(sum.begins), 0, fmt.Sprintf("the first %d entries are not those of the checkpoint", held.Size)})
 	}
 	return sum, nil
 }
@@ -116,60 +133,111 @@ type reader struct {
 	fsys    FS
 	opts    ReadOptions
 	sum     *Summary
-	routes  []RouteName
-	torn    []byte // what follows the last whole frame, over all volumes since
+	started func(*opening) error // called with the first volume's opening
+	known   names
+	outcome Outcome
+	rest    []byte // what follows the last whole frame, over all volumes since
+	buf     []byte // the volume being read
 	scratch []byte
+	chainer chainer
+	unsure  []part       // what the last write may have left in memory only
+	until   uint32       // of this volume only the opening is read; 0 for none
+	stop    func() error // asked before each volume; may be nil
+}
+
+// part is some bytes of a file.
+type part struct {
+	name  string
+	at    int64
+	bytes []byte
 }
 
 func (r *reader) fault(volume string, offset int, format string, args ...any) {
 	r.sum.Faults = append(r.sum.Faults, Fault{volume, int64(offset), fmt.Sprintf(format, args...)})
 }
 
-func (r *reader) volume(number uint32, name string) error {
-	b, err := r.load(name)
-	if err != nil {
-		return err
+// read reads these volumes, of which the first is where the ledger begins or where reading is to begin.
+func (r *reader) read(volumes []string) error {
+	for _, name := range volumes {
+		if r.stop != nil {
+			if err := r.stop(); err != nil {
+				return err
+			}
+		}
+		n, _ := volumeNumber(name)
+		if err := r.volume(n, name); err != nil {
+			return err
+		}
 	}
 	s := r.sum
-	if number != s.volume+1 {
+	s.Root = s.tree.root()
+	s.Last = time.UnixMilli(s.millis).UTC()
+	return nil
+}
+
+// missing reports volumes that are gone from the ledger's start and were not retired.
+func (r *reader) missing() {
+	if s := r.sum; s.begins > 1 && s.retired < s.begins-1 {
+		r.fault(volumeName(s.begins), 0, "the volumes before it are missing, and no entry says that they were retired")
+	}
+}
+
+func (r *reader) volume(number uint32, name string) error {
+	var err error
+	if r.buf, err = load(r.fsys, name, r.buf); err != nil {
+		return err
+	}
+	b := r.buf
+	s := r.sum
+	if s.volume != 0 && number != s.volume+1 {
 		r.fault(name, 0, "volume %s is missing before it", volumeName(s.volume+1))
 	}
-	at, whole, err := r.header(number, name, b)
+	at, whole, err := r.opening(number, name, b)
 	if err != nil {
 		return err
+	}
+	if number == r.until {
+		return nil
 	}
 	s.Volumes++
 	s.volume, s.Bytes = number, s.Bytes+int64(len(b))
 	if whole {
-		s.validIn, r.torn = number, nil
+		s.validIn, r.rest, r.unsure = number, nil, nil
 	}
-	r.routes = r.routes[:0]
+	r.known.routes, r.known.principals = r.known.routes[:0], r.known.principals[:0]
+	last := 0 // where the last write began
 	for at < len(b) {
 		f, err := decodeFrame(b[at:])
 		if err != nil {
 			next := nextFrame(b, at+1)
 			if next < 0 {
-				break // a torn tail
+				break // a torn tail, or zeros
 			}
 			r.fault(name, at, "%d bytes are damaged: whole frames follow", next-at)
 			at = next
 			continue
 		}
-		if err := r.frame(name, at, b[at:at+f.size], &f); err != nil {
+		if err := r.frame(name, at, b[at:], &f); err != nil {
 			return err
 		}
+		last = at
 		at += f.size
 	}
 	if whole {
 		s.valid = int64(at)
 	}
-	r.torn = append(r.torn, b[at:]...)
-	s.Torn, s.tornID = int64(len(r.torn)), sha256.Sum256(r.torn)
+	r.rest = append(r.rest, b[at:]...)
+	s.rest, s.restID = int64(len(r.rest)), sha256.Sum256(r.rest)
+	if s.Torn = int64(written(r.rest)); s.rest == 0 {
+		s.restID = hash{}
+	}
+	r.unsure = append(r.unsure, part{name, int64(last), slices.Clone(b[last:])})
 	return nil
 }
 
-func (r *reader) load(name string) ([]byte, error) {
-	f, err := r.fsys.Open(name)
+// load reads a volume, a compact one in its live form.
+func load(fsys FS, name string, buf []byte) ([]byte, error) {
+	f, err := fsys.Open(name)
 	if err != nil {
 		return nil, err
 	}
@@ -178,68 +246,112 @@ func (r *reader) load(name string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := make([]byte, size)
-	n, err := f.ReadAt(b, 0)
+	buf = slices.Grow(buf[:0], int(size))[:size]
+	n, err := f.ReadAt(buf, 0)
 	if errors.Is(err, io.EOF) {
 		err = nil
 	}
-	return b[:n], err
+	return buf[:n], err
 }
 
-// header checks a volume's header against what was read before it. It returns where the volume's frames begin, and
-// whether it has a whole header: an owner that died before the header was durable leaves a volume without one, and with
-// nothing behind it.
-func (r *reader) header(number uint32, name string, b []byte) (at int, whole bool, err error) {
+// opening checks a volume's opening against what was read before it. It returns where the volume's frames begin, and
+// whether it has a whole opening: an owner that died before it was durable leaves a volume without one, and with nothing
+// behind it.
+func (r *reader) opening(number uint32, name string, b []byte) (at int, whole bool, err error) {
 	s := r.sum
-	h, err := decodeHeader(b)
+	o, err := decodeOpening(b)
 	if errors.Is(err, errTorn) {
 		next := nextFrame(b, 0)
 		if next >= 0 {
-			r.fault(name, 0, "the header is damaged")
+			r.fault(name, 0, "the opening is damaged")
+		}
+		if s.begins == 0 {
+			s.begins = number
 		}
 		return max(next, 0), next >= 0, nil
 	}
 	if err != nil {
 		return 0, false, fmt.Errorf("%s: %w", name, err)
 	}
-	s.Sealed += s.Torn
-	switch {
-	case h.number != number:
-		r.fault(name, 0, "the header is that of volume %d", h.number)
-	case s.KeyID != [16]byte{} && h.keyID != s.KeyID:
-		r.fault(name, 0, "the header names another key")
-	case h.prev != s.validIn || h.prevValid != uint64(s.valid):
-		r.fault(volumeName(s.validIn), int(s.valid), "the volume does not end where %s says (byte %d of volume %d)", name, h.prevValid, h.prev)
-	case h.prevTorn != uint64(s.Torn) || s.Torn > 0 && h.prevTornID != s.tornID:
-		r.fault(volumeName(s.validIn), int(s.valid), "the sealed bytes are not those that the seal is of")
-	case h.chain != s.chain:
-		r.fault(name, 0, "the hash chain does not continue that of the volume before")
-	case h.first != s.Entries:
-		r.fault(name, 0, "the volume begins with entry %d, want %d", h.first, s.Entries)
+	if err := o.check(r.opts.Known); err != nil {
+		r.fault(name, 0, "%v", err)
 	}
-	s.KeyID, s.Entries = h.keyID, h.first
-	s.chain = headerChain(b)
-	return headerSize, true, nil
+	s.retired = max(s.retired, o.retired)
+	if s.begins == 0 || s.validIn == 0 && s.Entries == 0 {
+		if err := r.first(number, name, o); err != nil {
+			return 0, false, err
+		}
+	} else {
+		r.follows(number, name, o)
+	}
+	if number != o.number {
+		r.fault(name, 0, "the opening is that of volume %d", o.number)
+	}
+	s.Sealed += s.Torn
+	s.KeyID, s.Entries, s.owner = o.keyID, o.first, o.owner
+	s.chain = openingHash(o.raw)
+	return len(o.raw), true, nil
 }
 
-// frame checks a whole frame against what was read before it and visits its entries.
-func (r *reader) frame(name string, at int, raw []byte, f *frame) error {
+// first begins the reading with an opening.
+func (r *reader) first(number uint32, name string, o *opening) error {
+	s := r.sum
+	if s.begins == 0 {
+		s.begins = number
+	} else if o.rest != uint64(s.rest) || s.rest > 0 && o.restID != s.restID {
+		r.fault(name, 0, "the sealed bytes before it are not those that the seal is of")
+	}
+	if s.begins == 1 && (o.first != 0 || o.prev != 0) {
+		r.fault(name, 0, "the first volume begins with entry %d behind volume %d", o.first, o.prev)
+	}
+	s.Retired, s.tree, s.millis = o.first, o.state.tree.clone(), o.state.last
+	r.noteRoot()
+	if r.started != nil {
+		return r.started(o)
+	}
+	return nil
+}
+
+// follows compares an opening with what was read before it.
+func (r *reader) follows(number uint32, name string, o *opening) {
 	s := r.sum
 	switch {
-	case f.first != s.Entries:
-		r.fault(name, at, "the frame begins with entry %d, want %d", f.first, s.Entries)
-	case f.millis < s.millis:
-		r.fault(name, at, "time goes back")
-	case f.chain != nextChain(s.chain, raw[:len(raw)-frameTailSize]):
-		r.fault(name, at, "the hash chain is broken")
+	case o.keyID != s.KeyID && s.KeyID != [16]byte{}:
+		r.fault(name, 0, "the opening names another key")
+	case o.prev != s.validIn || o.valid != uint64(s.valid):
+		r.fault(volumeName(s.validIn), int(s.valid), "the volume does not end where %s says (byte %d of volume %d)", name, o.valid, o.prev)
+	case o.rest != uint64(s.rest) || o.restID != s.restID:
+		r.fault(volumeName(s.validIn), int(s.valid), "the sealed bytes are not those that the seal is of")
+	case o.chain != s.chain:
+		r.fault(name, 0, "the hash chain does not continue that of the volume before")
+	case o.first != s.Entries:
+		r.fault(name, 0, "the volume begins with entry %d, want %d", o.first, s.Entries)
+	case o.root != s.tree.root():
+		r.fault(name, 0, "the opening's root is not that of the entries before it")
+	case o.state.last != s.millis:
+		r.fault(name, 0, "the opening's time is not that of the last entry before it")
+	case o.owner < s.owner:
+		r.fault(name, 0, "the opening is of an owner before the last")
 	}
-	s.Entries, s.chain = f.first, f.chain
+}
+
+// frame checks a whole frame, at the start of raw, against what was read before it and visits its entries.
+func (r *reader) frame(name string, at int, raw []byte, f *frame) error {
+	s := r.sum
+	if f.first != s.Entries {
+		r.fault(name, at, "the frame begins with entry %d, want %d", f.first, s.Entries)
+	}
+	if f.millis < s.millis {
+		r.fault(name, at, "time goes back")
+	}
+	r.chainer.begin(s.chain, raw)
+	s.Entries = f.first
 	rest := f.payload
 	for i := uint32(0); i < f.count; i++ {
 		body, millis, after, ok := nextEntry(rest, f.millis)
 		if !ok {
 			r.fault(name, at, "entry %d of the frame cannot be read", i)
-			s.Entries = f.first + uint64(f.count)
+			s.Entries, s.chain = f.first+uint64(f.count), f.chain
 			return nil
 		}
 		rest = after
@@ -247,9 +359,13 @@ func (r *reader) frame(name string, at int, raw []byte, f *frame) error {
 			return err
 		}
 	}
-	if len(rest) > 0 {
-		r.fault(name, at, "%d bytes follow the frame's last entry", len(rest))
+	if len(rest) > 0 || f.count == 0 {
+		r.fault(name, at, "%d bytes follow the frame's last entry of %d", len(rest), f.count)
 	}
+	if r.chainer.sum() != f.chain {
+		r.fault(name, at, "the hash chain is broken")
+	}
+	s.chain = f.chain
 	return nil
 }
 
@@ -258,12 +374,17 @@ func (r *reader) entry(name string, at int, raw []byte, millis int64) error {
 	var leaf hash
 	leaf, r.scratch = leafHash(r.scratch, s.Entries, millis, raw)
 	s.tree.add(leaf)
-	body, err := decodeBody(raw, r.routes)
+	r.chainer.add(&leaf)
+	body, err := r.body(raw)
 	if err != nil {
-		r.fault(name, at, "%v", err)
+		r.fault(name, at, "entry %d: %v", s.Entries, err)
 	}
-	if name, ok := body.(*RouteName); ok {
-		r.routes = append(r.routes, *name)
+	r.known.learn(body)
+	if x, ok := body.(*Retired); ok {
+		s.retired = max(s.retired, x.Volume)
+	}
+	if millis < s.millis {
+		r.fault(name, at, "time goes back at entry %d", s.Entries)
 	}
 	seq := s.Entries
 	s.Entries, s.millis = seq+1, max(s.millis, millis)
@@ -274,48 +395,29 @@ func (r *reader) entry(name string, at int, raw []byte, millis int64) error {
 	return r.opts.Visit(Entry{Seq: seq, Time: time.UnixMilli(millis).UTC(), Body: body})
 }
 
+// body decodes an entry; an outcome into the one that is reused, if nobody may keep it.
+func (r *reader) body(raw []byte) (Body, error) {
+	if r.opts.Visit != nil && !r.opts.Reuse {
+		return decodeBody(raw, &r.known)
+	}
+	return decodeReusing(raw, &r.known, &r.outcome)
+}
+
+// decodeReusing is decodeBody with outcomes read into o.
+func decodeReusing(raw []byte, known *names, o *Outcome) (Body, error) {
+	if len(raw) == 0 || raw[0] != typeOutcome {
+		return decodeBody(raw, known)
+	}
+	d := decoder{rest: raw[1:]}
+	d.outcome(o, known)
+	if d.bad || len(d.rest) != 0 {
+		return nil, errBody
+	}
+	return o, nil
+}
+
 func (r *reader) noteRoot() {
 	if at := r.opts.RootAt; at != nil && *at == r.sum.tree.size {
 		r.sum.RootAt, r.sum.RootAtOK = r.sum.tree.root(), true
 	}
-}
-
-// nextEntry splits the first entry off a frame's payload.
-func nextEntry(b []byte, base int64) (body []byte, millis int64, rest []byte, ok bool) {
-	n, size := binary.Uvarint(b)
-	if size <= 0 {
-		return nil, 0, nil, false
-	}
-	b = b[size:]
-	delta, size := binary.Uvarint(b)
-	if size <= 0 || delta > 1<<40 || n > uint64(len(b)-size) {
-		return nil, 0, nil, false
-	}
-	b = b[size:]
-	return b[:n], base + int64(delta), b[n:], true
-}
-
-// nextFrame returns where the next whole frame begins at or behind at, or -1.
-func nextFrame(b []byte, at int) int {
-	for at < len(b) {
-		i := bytes.Index(b[at:], []byte(frameMagic))
-		if i < 0 {
-			return -1
-		}
-		at += i
-		if _, err := decodeFrame(b[at:]); err == nil {
-			return at
-		}
-		at++
-	}
-	return -1
-}
-
-// exists reports whether the folder holds a volume, or may hold one that cannot be listed.
-func exists(fsys FS) (bool, error) {
-	names, err := fsys.List()
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
-	return slices.ContainsFunc(names, func(s string) bool { return strings.HasSuffix(s, volumeSuffix) }), err
 }

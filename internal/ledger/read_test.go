@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
-	"hash/crc32"
 	"math/rand/v2"
 	"path/filepath"
 	"strings"
@@ -54,7 +53,7 @@ func TestVerifySeesEveryChangedByte(t *testing.T) {
 				t.Errorf("%s: byte %d changed and nobody noticed", name, at)
 			}
 			if name != volumeName(3) {
-				if _, err := Open(damaged, Options{KeyID: keyID}); err == nil {
+				if refusesAppends(t, damaged) == nil {
 					t.Errorf("%s: byte %d changed and the ledger took appends", name, at)
 				}
 			}
@@ -75,6 +74,21 @@ func TestVerifySeesEveryChangedByte(t *testing.T) {
 			t.Errorf("volume %d is gone and nobody noticed: %v", gone, err)
 		}
 	}
+}
+
+// refusesAppends returns the error with which a damaged ledger refuses to be opened, or refuses appends once the volumes
+// behind which it was opened have been read.
+func refusesAppends(t *testing.T, fsys FS) error {
+	t.Helper()
+	l, err := Open(fsys, small(Options{}))
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	if err := l.CheckClosed(); err == nil {
+		return nil
+	}
+	return appendOne(l, &Unblock{})
 }
 
 // What the chain within the ledger cannot show, a checkpoint that somebody holds does: a rollback and a rewritten past.
@@ -122,7 +136,8 @@ func TestCheckpointSeesRollbackAndFork(t *testing.T) {
 func TestReadGoesOnBehindDamage(t *testing.T) {
 	fsys := sampleLedger(t)
 	all := people(t, fsys.clone())
-	fsys.files[volumeName(2)].data[headerSize+frameHeadSize+3] ^= 1
+	second := fsys.files[volumeName(2)].data
+	second[firstFrame(t, second)+frameHeadSize+3] ^= 1
 	seen := map[weir.Pseudonym]bool{}
 	sum, err := Read(fsys, ReadOptions{Visit: func(e Entry) error {
 		if o, ok := e.Body.(*Outcome); ok {
@@ -140,14 +155,14 @@ func TestReadGoesOnBehindDamage(t *testing.T) {
 	if !seen[subject(0, 0)] || !seen[subject(2, 3)] || len(seen) >= len(all) {
 		t.Errorf("%d of %d people are readable", len(seen), len(all))
 	}
-	if _, err := Open(fsys, Options{KeyID: keyID}); !errors.Is(err, ErrDamaged) {
+	if err := refusesAppends(t, fsys); !errors.Is(err, ErrDamaged) {
 		t.Errorf("a damaged ledger opened: %v", err)
 	}
 }
 
 func TestOpenRefusesNewerFormatAndOtherKey(t *testing.T) {
 	fsys := sampleLedger(t)
-	if _, err := Open(fsys, Options{KeyID: [16]byte{8}}); !errors.Is(err, ErrKey) {
+	if _, err := Open(fsys, Options{KeyID: [16]byte{8}, Ahead: 1000}); !errors.Is(err, ErrKey) {
 		t.Errorf("another key: %v", err)
 	}
 	if n := len(fsys.files); n != 3 {
@@ -155,8 +170,8 @@ func TestOpenRefusesNewerFormatAndOtherKey(t *testing.T) {
 	}
 	head := fsys.files[volumeName(3)].data[:headerSize]
 	binary.LittleEndian.PutUint16(head[8:], Version+1)
-	binary.LittleEndian.PutUint32(head[headerSize-4:], crc32.Checksum(head[:headerSize-4], castagnoli))
-	if _, err := Open(fsys, Options{KeyID: keyID}); !errors.Is(err, ErrNewer) {
+	binary.LittleEndian.PutUint32(head[headerSize-4:], crc(head[:headerSize-4]))
+	if _, err := Open(fsys, small(Options{})); !errors.Is(err, ErrNewer) {
 		t.Errorf("a newer format: %v", err)
 	}
 	if _, err := Read(fsys, ReadOptions{}); !errors.Is(err, ErrNewer) {
@@ -171,7 +186,7 @@ func TestReadWithoutFolder(t *testing.T) {
 }
 
 func TestEntriesRoundTrip(t *testing.T) {
-	names := []RouteName{{"GET /a", "account"}, {"GET /b", "line"}}
+	known := &names{routes: []RouteName{{"GET /a", "account"}, {"GET /b", "line"}}, principals: []weir.Pseudonym{{7}}}
 	anyPseudonym := rapid.Custom(func(t *rapid.T) weir.Pseudonym {
 		return weir.Pseudonym(rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "p"))
 	})
@@ -189,7 +204,7 @@ func TestEntriesRoundTrip(t *testing.T) {
 		}
 		o := &Outcome{Outcome: weir.Outcome{
 			Kind: weir.Disclosed, Reason: weir.Reason(rapid.Byte().Draw(t, "reason")), Observed: rapid.Bool().Draw(t, "observed"),
-			Principal: anyPseudonym.Draw(t, "who"), Route: "GET /b", Unit: "line", Status: count.Draw(t, "status"), Bytes: int64(count.Draw(t, "bytes")),
+			Principal: weir.Pseudonym{7}, Route: "GET /b", Unit: "line", Status: count.Draw(t, "status"), Bytes: int64(count.Draw(t, "bytes")),
 			Irregular: rapid.Uint32().Draw(t, "irregular"), Withheld: count.Draw(t, "withheld"),
 			Unattached: weir.Unattributed{People: count.Draw(t, "unattributed"), Classes: weir.ClassSet(rapid.Uint64().Draw(t, "classes"))},
 		}, route: 1}
@@ -201,14 +216,14 @@ func TestEntriesRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		want := anyBody.Draw(t, "body")
 		raw := want.append(nil)
-		got, err := decodeBody(raw, names)
+		got, err := decodeBody(raw, known)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if diff := cmp.Diff(want, got, cmpopts.EquateEmpty(), cmp.AllowUnexported(Outcome{})); diff != "" {
 			t.Fatal(diff)
 		}
-		if short, err := decodeBody(raw[:len(raw)-1], names); err == nil && bytes.Equal(short.append(nil), raw) {
+		if short, err := decodeBody(raw[:len(raw)-1], known); err == nil && bytes.Equal(short.append(nil), raw) {
 			t.Fatal("an entry without its last byte reads the same")
 		}
 	})
@@ -217,7 +232,7 @@ func TestEntriesRoundTrip(t *testing.T) {
 // Whatever is in the files, reading ends without a panic and never runs past them.
 func FuzzRead(f *testing.F) {
 	fsys := newMemFS()
-	l, err := Open(fsys, Options{KeyID: keyID})
+	l, err := Open(fsys, small(Options{}))
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -239,7 +254,7 @@ func FuzzRead(f *testing.F) {
 			mendChecksums(data)
 		}
 		m := newMemFS()
-		m.files[volumeName(1)] = &memFile{fs: m, data: data}
+		m.put(volumeName(1), data)
 		entries := uint64(0)
 		sum, err := Read(m, ReadOptions{Visit: func(Entry) error { entries++; return nil }})
 		if err == nil && len(sum.Faults) == 0 && entries != sum.Entries {
@@ -248,24 +263,53 @@ func FuzzRead(f *testing.F) {
 	})
 }
 
+// mendChecksums makes every checksum and chain hash of a volume right again.
 func mendChecksums(b []byte) {
 	le := binary.LittleEndian
 	if len(b) < headerSize {
 		return
 	}
-	le.PutUint32(b[headerSize-4:], crc32.Checksum(b[:headerSize-4], castagnoli))
-	chain := headerChain(b)
-	for at := headerSize; len(b)-at >= frameHeadSize+frameTailSize; {
-		n := int(le.Uint32(b[at+4:]))
-		size := frameHeadSize + n + frameTailSize
-		if n > len(b) || size > len(b)-at {
+	le.PutUint32(b[headerSize-4:], crc(b[:headerSize-4]))
+	h, err := decodeHeader(b)
+	at := h.openingSize()
+	if err != nil || at > len(b) {
+		return
+	}
+	le.PutUint32(b[at-4:], crc(b[headerSize:at-4]))
+	chain := openingHash(b)
+	var c chainer
+	for len(b)-at >= frameHeadSize+frameTailSize {
+		size := frameSize(b[at:])
+		if size > len(b)-at {
 			return
 		}
-		chain = nextChain(chain, b[at:at+size-frameTailSize])
+		c.begin(chain, b[at:])
+		base := int64(le.Uint64(b[at+20:]))
+		payload := b[at+frameHeadSize : at+size-frameTailSize]
+		for seq := le.Uint64(b[at+8:]); ; seq++ {
+			body, millis, rest, ok := nextEntry(payload, base)
+			if !ok {
+				break
+			}
+			leaf, _ := leafHash(nil, seq, millis, body)
+			c.add(&leaf)
+			payload = rest
+		}
+		chain = c.sum()
 		copy(b[at+size-frameTailSize:], chain[:])
-		le.PutUint32(b[at+size-4:], crc32.Checksum(b[at:at+size-4], castagnoli))
+		le.PutUint32(b[at+size-4:], crc(b[at:at+size-4]))
 		at += size
 	}
+}
+
+// firstFrame is where a volume's first frame begins.
+func firstFrame(t *testing.T, volume []byte) int {
+	t.Helper()
+	h, err := decodeHeader(volume)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h.openingSize()
 }
 
 // The same on the real file system, with the lock.

@@ -33,7 +33,7 @@ type Tail struct {
 	number uint32
 	off    int64  // where the next frame begins
 	at     uint64 // number of that frame's first entry
-	routes []RouteName
+	known  names
 
 	buf     []byte // bytes of the volume from bufOff on
 	bufOff  int64
@@ -108,7 +108,7 @@ func (t *Tail) find() error {
 		if err != nil {
 			return err
 		}
-		if h.first <= t.next || n == 1 {
+		if h.first <= t.next || name == first(names) {
 			t.begin(src, name, n, h)
 			return nil
 		}
@@ -117,6 +117,11 @@ func (t *Tail) find() error {
 		}
 	}
 	return nil
+}
+
+// first returns the first volume's name.
+func first(names []string) string {
+	return names[slices.IndexFunc(names, isVolume)]
 }
 
 // openVolume opens a volume and reads its header; errTorn says that it has no whole one.
@@ -130,15 +135,22 @@ func openVolume(fsys FS, name string) (Source, header, error) {
 	if err == nil || errors.Is(err, io.EOF) {
 		var h header
 		if h, err = decodeHeader(raw[:n]); err == nil {
-			return src, h, nil
+			size, err := src.Size()
+			if err == nil && size < int64(h.openingSize()) {
+				err = errTorn
+			}
+			if err == nil {
+				return src, h, nil
+			}
+			return nil, header{}, errors.Join(fmt.Errorf("%s: %w", name, err), src.Close())
 		}
 	}
 	return nil, header{}, errors.Join(fmt.Errorf("%s: %w", name, err), src.Close())
 }
 
 func (t *Tail) begin(src Source, name string, number uint32, h header) {
-	t.src, t.name, t.number, t.off, t.at = src, name, number, headerSize, h.first
-	t.routes, t.buf, t.bufOff = t.routes[:0], t.buf[:0], headerSize
+	t.src, t.name, t.number, t.off, t.at = src, name, number, int64(h.openingSize()), h.first
+	t.known, t.buf, t.bufOff = names{t.known.routes[:0], t.known.principals[:0]}, t.buf[:0], t.off
 }
 
 // frames visits the whole frames from the present place on.
@@ -199,10 +211,10 @@ func (t *Tail) frame() (*frame, error) {
 }
 
 func (t *Tail) entries(f *frame, visit func(Entry) error) (err error) {
-	known := len(t.routes)
+	before := t.known
 	defer func() {
 		if err != nil {
-			t.routes = t.routes[:known] // the frame is read again
+			t.known = before // the frame is read again
 		}
 	}()
 	rest := f.payload
@@ -212,13 +224,14 @@ func (t *Tail) entries(f *frame, visit func(Entry) error) (err error) {
 			return t.damaged("entry %d cannot be read", seq)
 		}
 		rest = after
-		if seq < t.next && (len(raw) == 0 || raw[0] != typeRouteName) {
+		if seq < t.next && !isName(raw) {
 			continue
 		}
-		body, err := t.body(raw)
+		body, err := decodeReusing(raw, &t.known, &t.outcome)
 		if err != nil {
 			return t.damaged("entry %d: %v", seq, err)
 		}
+		t.known.learn(body)
 		if seq < t.next {
 			continue
 		}
@@ -228,23 +241,6 @@ func (t *Tail) entries(f *frame, visit func(Entry) error) (err error) {
 		t.next = seq + 1
 	}
 	return nil
-}
-
-// body decodes an entry, outcomes into the one that the tail keeps for them.
-func (t *Tail) body(raw []byte) (Body, error) {
-	if len(raw) > 0 && raw[0] == typeOutcome {
-		d := decoder{rest: raw[1:]}
-		d.outcome(&t.outcome, t.routes)
-		if d.bad || len(d.rest) != 0 {
-			return nil, errBody
-		}
-		return &t.outcome, nil
-	}
-	body, err := decodeBody(raw, t.routes)
-	if name, ok := body.(*RouteName); ok {
-		t.routes = append(t.routes, *name)
-	}
-	return body, err
 }
 
 // move goes on to the next volume, if there is one: then its header says where this one ends, and what lies between there
@@ -273,8 +269,8 @@ func (t *Tail) move(visit func(Entry) error) (bool, error) {
 		switch {
 		case h.prev != t.number:
 			err = t.damaged("volume %s is missing behind it", volumeName(h.prev))
-		case h.prevValid != uint64(t.off):
-			err = t.damaged("no whole frame, but the volume goes on to byte %d", h.prevValid)
+		case h.valid != uint64(t.off):
+			err = t.damaged("no whole frame, but the volume goes on to byte %d", h.valid)
 		case h.first != t.at:
 			err = t.damaged("the next volume begins with entry %d, want %d", h.first, t.at)
 		}

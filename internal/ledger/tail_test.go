@@ -165,14 +165,16 @@ func TestTailReportsDamage(t *testing.T) {
 	}
 	for _, volume := range []uint32{1, 2, 3} {
 		damaged := whole.clone()
-		damaged.files[volumeName(volume)].data[headerSize+frameHeadSize+5] ^= 4
+		bytes := damaged.files[volumeName(volume)].data
+		at := firstFrame(t, bytes)
+		bytes[at+frameHeadSize+5] ^= 4
 		tail, err := OpenTail(damaged, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
 		_, err = tail.Next(func(Entry) error { return nil })
 		var where *DamagedError
-		if !errors.As(err, &where) || where.Fault.Volume != volumeName(volume) || where.Fault.Offset != headerSize {
+		if !errors.As(err, &where) || where.Fault.Volume != volumeName(volume) || where.Fault.Offset != int64(at) {
 			t.Errorf("volume %d: %v", volume, err)
 		}
 		if tail.Seq() != uint64(volume-1)*sum.Entries/3 {

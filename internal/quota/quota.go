@@ -5,11 +5,14 @@
 // most Subjects distinct people were released (P2); the proof is one line: the last release in the window saw them all.
 //
 // The package keeps no time and no file of its own: the guard calls it in the ledger's order and with the ledger's time, and
-// after a restart replays the ledger into it.
+// after a restart restores it from the ledger's last snapshot and replays what follows into it.
 package quota
 
 import (
+	"bytes"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"weir"
@@ -31,36 +34,49 @@ type Block struct {
 	Limit  Limit // the limit that it met; zero when ordered by hand
 }
 
+// A Grant is an exception to every limit of a principal: so many people more, until a time.
+type Grant struct {
+	Extra int
+	Until time.Time
+}
+
 // A Counter holds every principal's state.
 //
-// It has no lock. All calls must be made one after the other and with times that never go back: the guard makes them while
-// the ledger builds an entry, which is exactly that.
+// It has no lock. All calls must be made one after the other and with times that never go back for one principal: the guard
+// makes them while the ledger builds an entry, which is exactly that.
 type Counter struct {
 	accounts map[weir.Pseudonym]*account
+	horizon  time.Duration // the longest window of any limit: who was released longer ago is forgotten
 }
 
 type account struct {
+	people  people
 	windows []*window // one for each limit
 	block   *Block
+	grants  []Grant
 }
 
-// NewCounter returns a counter without principals.
-func NewCounter() *Counter { return &Counter{accounts: map[weir.Pseudonym]*account{}} }
+// NewCounter returns a counter without principals that remembers people for at least that long.
+func NewCounter(horizon time.Duration) *Counter {
+	return &Counter{accounts: map[weir.Pseudonym]*account{}, horizon: horizon}
+}
 
-// Limit sets the limits of a principal; all of them hold at once. It must be called before the principal's first release is
-// replayed or admitted, and it must give at least one limit.
+// Limit sets the limits of a principal; all of them hold at once. It must give at least one limit, with no window longer
+// than the counter's horizon.
 func (c *Counter) Limit(who weir.Pseudonym, limits ...Limit) {
 	a := c.account(who)
 	a.windows = nil
 	for _, l := range limits {
-		a.windows = append(a.windows, newWindow(l))
+		w := &window{limit: l}
+		w.recount(&a.people)
+		a.windows = append(a.windows, w)
 	}
 }
 
 func (c *Counter) account(who weir.Pseudonym) *account {
 	a := c.accounts[who]
 	if a == nil {
-		a = &account{}
+		a = &account{people: people{members: map[weir.Pseudonym]*member{}}}
 		c.accounts[who] = a
 	}
 	return a
@@ -87,9 +103,10 @@ func (c *Counter) Admit(now time.Time, who weir.Pseudonym, subjects []weir.Pseud
 		return Decision{Blocked: true, Refused: true}
 	}
 	var met *window
+	extra := a.extra(now)
+	a.expire(now, c.horizon)
 	for _, w := range a.windows {
-		w.expire(now)
-		if met == nil && !w.fits(subjects, unattributed) {
+		if met == nil && !a.fits(w, extra, subjects, unattributed) {
 			met = w
 		}
 	}
@@ -98,11 +115,11 @@ func (c *Counter) Admit(now time.Time, who weir.Pseudonym, subjects []weir.Pseud
 		return Decision{}
 	}
 	d := Decision{Blocked: true, Met: &met.limit, Refused: true}
-	if cut && a.room() >= unattributed {
+	if cut && a.room(extra) >= unattributed {
 		a.charge(now, nil, unattributed)
 		d.Keep = make([]bool, len(subjects))
 		for i, s := range subjects {
-			if d.Keep[i] = a.admits(s); d.Keep[i] {
+			if d.Keep[i] = a.admits(s, extra); d.Keep[i] {
 				a.charge(now, subjects[i:i+1], 0)
 				d.Refused = false
 			}
@@ -113,14 +130,12 @@ func (c *Counter) Admit(now time.Time, who weir.Pseudonym, subjects []weir.Pseud
 	return d
 }
 
-// Charge counts what was released without asking whether it fits: at replay, and in observe mode.
+// Charge counts what was released without asking whether it fits: at replay, and in observe mode. Principals that have no
+// limit are counted too: they may get one.
 func (c *Counter) Charge(now time.Time, who weir.Pseudonym, subjects []weir.Pseudonym, unattributed int) {
-	if a := c.accounts[who]; a != nil {
-		for _, w := range a.windows {
-			w.expire(now)
-		}
-		a.charge(now, subjects, unattributed)
-	}
+	a := c.account(who)
+	a.expire(now, c.horizon)
+	a.charge(now, subjects, unattributed)
 }
 
 // Exceeds reports whether the answer would not be admitted whole, and changes nothing that counts.
@@ -129,9 +144,10 @@ func (c *Counter) Exceeds(now time.Time, who weir.Pseudonym, subjects []weir.Pse
 	if a == nil || a.block != nil || len(a.windows) == 0 {
 		return true
 	}
+	a.expire(now, c.horizon)
+	extra := a.extra(now)
 	for _, w := range a.windows {
-		w.expire(now)
-		if !w.fits(subjects, unattributed) {
+		if !a.fits(w, extra, subjects, unattributed) {
 			return true
 		}
 	}
@@ -169,32 +185,132 @@ func (c *Counter) Used(now time.Time, who weir.Pseudonym) int {
 	if a == nil || len(a.windows) == 0 {
 		return 0
 	}
-	a.windows[0].expire(now)
+	a.expire(now, c.horizon)
 	return a.windows[0].used()
 }
 
-func (a *account) charge(now time.Time, subjects []weir.Pseudonym, unattributed int) {
+// Grant adds an exception to the principal's limits.
+func (c *Counter) Grant(who weir.Pseudonym, g Grant) {
+	a := c.account(who)
+	a.grants = append(a.grants, g)
+}
+
+// Accounts returns all principals that have a state, in the order of their pseudonyms.
+func (c *Counter) Accounts() []weir.Pseudonym {
+	return slices.SortedFunc(maps.Keys(c.accounts), func(x, y weir.Pseudonym) int { return bytes.Compare(x[:], y[:]) })
+}
+
+// Members calls yield for each person that the principal received within the horizon, the longest ago first.
+func (c *Counter) Members(who weir.Pseudonym, yield func(subject weir.Pseudonym, seen time.Time)) {
+	for m := c.account(who).people.oldest; m != nil; m = m.newer {
+		yield(m.subject, m.seen)
+	}
+}
+
+// Charges calls yield for each charge of unattributed people within the horizon, the longest ago first.
+func (c *Counter) Charges(who weir.Pseudonym, yield func(at time.Time, n int)) {
+	for _, ch := range c.account(who).people.charges {
+		yield(ch.at, ch.n)
+	}
+}
+
+// Expire forgets what lies behind the horizon, of all principals.
+func (c *Counter) Expire(now time.Time) {
+	for _, a := range c.accounts {
+		a.expire(now, c.horizon)
+	}
+}
+
+func (a *account) expire(now time.Time, horizon time.Duration) {
 	for _, w := range a.windows {
-		for _, s := range subjects {
-			w.touch(now, s)
+		w.expire(now, &a.people)
+	}
+	if gone := a.people.expire(now.Add(-horizon)); gone > 0 {
+		for _, w := range a.windows {
+			w.firstCharge -= gone
 		}
-		w.addUnattributed(now, unattributed)
+	}
+}
+
+// extra is what the grants that are in force add to each limit.
+func (a *account) extra(now time.Time) (n int) {
+	a.grants = slices.DeleteFunc(a.grants, func(g Grant) bool { return !g.Until.After(now) })
+	for _, g := range a.grants {
+		n += g.Extra
+	}
+	return n
+}
+
+// fits reports whether all of that may be released together under one limit.
+func (a *account) fits(w *window, extra int, subjects []weir.Pseudonym, unattributed int) bool {
+	room := w.limit.Subjects + extra - w.used() - unattributed
+	if room >= len(subjects) {
+		return true
+	}
+	fresh := make(map[weir.Pseudonym]struct{}, max(room, 0)+1)
+	for _, s := range subjects {
+		if !w.has(a.people.members[s]) {
+			fresh[s] = struct{}{}
+			if len(fresh) > room {
+				return false
+			}
+		}
+	}
+	return room >= 0
+}
+
+func (a *account) charge(now time.Time, subjects []weir.Pseudonym, unattributed int) {
+	for _, s := range subjects {
+		a.touch(now, s)
+	}
+	if unattributed > 0 {
+		a.people.charges = append(a.people.charges, charge{now, unattributed})
+		for _, w := range a.windows {
+			w.unattributed += unattributed
+		}
+	}
+}
+
+// touch makes the subject the newest member, last released now.
+func (a *account) touch(now time.Time, s weir.Pseudonym) {
+	m := a.people.members[s]
+	for _, w := range a.windows {
+		switch {
+		case !w.has(m):
+			w.members++
+		case w.oldest == m && m.newer != nil:
+			w.oldest = m.newer
+		}
+	}
+	if m == nil {
+		m = &member{subject: s}
+		a.people.members[s] = m
+	} else {
+		a.people.unlink(m)
+	}
+	m.seen = now
+	a.people.link(m)
+	for _, w := range a.windows {
+		if w.oldest == nil {
+			w.oldest = m
+		}
 	}
 }
 
 // room is what the tightest limit has left.
-func (a *account) room() int {
-	least := a.windows[0].limit.Subjects - a.windows[0].used()
+func (a *account) room(extra int) int {
+	least := a.windows[0].limit.Subjects + extra - a.windows[0].used()
 	for _, w := range a.windows[1:] {
-		least = min(least, w.limit.Subjects-w.used())
+		least = min(least, w.limit.Subjects+extra-w.used())
 	}
 	return least
 }
 
 // admits reports whether every limit has room for the subject, or has it already.
-func (a *account) admits(s weir.Pseudonym) bool {
+func (a *account) admits(s weir.Pseudonym, extra int) bool {
+	m := a.people.members[s]
 	for _, w := range a.windows {
-		if w.members[s] == nil && w.used() >= w.limit.Subjects {
+		if !w.has(m) && w.used() >= w.limit.Subjects+extra {
 			return false
 		}
 	}

@@ -24,7 +24,11 @@ func subjects(ids ...int) []weir.Pseudonym {
 }
 
 func limited(limits ...Limit) *Counter {
-	c := NewCounter()
+	horizon := time.Duration(0)
+	for _, l := range limits {
+		horizon = max(horizon, l.Window)
+	}
+	c := NewCounter(horizon)
 	c.Limit(alice, limits...)
 	return c
 }
@@ -164,7 +168,7 @@ func TestBlockIsSticky(t *testing.T) {
 
 // P9: who has no limit is not without limits.
 func TestUnknownPrincipalIsRefused(t *testing.T) {
-	c := NewCounter()
+	c := NewCounter(100 * time.Hour)
 	if d := c.Admit(start, alice, nil, 0, false); !d.Refused || !c.Exceeds(start, alice, nil, 0) {
 		t.Errorf("a principal without a limit was admitted: %+v", d)
 	}

@@ -3,6 +3,7 @@ package quota
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"weir"
 )
@@ -58,4 +59,12 @@ func (rs Rules) For(name string, pooled bool) []Limit {
 		}
 	}
 	return nil
+}
+
+// Longest returns the longest window of any rule: so far back a guard must know who received whom.
+func (rs Rules) Longest() (w time.Duration) {
+	for _, r := range rs {
+		w = max(w, r.Window)
+	}
+	return w
 }

@@ -6,16 +6,13 @@ import (
 	"weir"
 )
 
-// window holds the members of one principal's rolling window: a map for the question who is in it, and a list in the order
-// of last release, the oldest first, for letting go of those who have left it.
-type window struct {
-	limit   Limit
+// people are the data subjects that a principal received, in the order of their last release: one list for all windows,
+// each of which is its newest part.
+type people struct {
 	members map[weir.Pseudonym]*member
 	oldest  *member
 	newest  *member
-
-	unattributed int      // the sum of charges
-	charges      []charge // oldest first
+	charges []charge // oldest first
 }
 
 type member struct {
@@ -30,76 +27,77 @@ type charge struct {
 	n  int
 }
 
-func newWindow(l Limit) *window { return &window{limit: l, members: map[weir.Pseudonym]*member{}} }
+// window is the part of the people that counts against one limit.
+type window struct {
+	limit        Limit
+	oldest       *member // the oldest member inside; nil if there is none
+	members      int     // from there to the newest
+	firstCharge  int     // place of the first charge inside
+	unattributed int     // the sum of the charges inside
+}
 
 // used is what counts against the limit; expire must have been called with the present time.
-func (w *window) used() int { return len(w.members) + w.unattributed }
+func (w *window) used() int { return w.members + w.unattributed }
 
-// expire lets go of what is not in (now−W, now].
-func (w *window) expire(now time.Time) {
+// has reports whether the member is inside the window.
+func (w *window) has(m *member) bool {
+	return m != nil && w.oldest != nil && !m.seen.Before(w.oldest.seen)
+}
+
+// expire lets the window let go of what is not in (now−W, now].
+func (w *window) expire(now time.Time, p *people) {
 	start := now.Add(-w.limit.Window)
-	for m := w.oldest; m != nil && !m.seen.After(start); m = w.oldest {
-		delete(w.members, m.subject)
-		w.unlink(m)
+	for w.oldest != nil && !w.oldest.seen.After(start) {
+		w.oldest = w.oldest.newer
+		w.members--
 	}
-	for len(w.charges) > 0 && !w.charges[0].at.After(start) {
-		w.unattributed -= w.charges[0].n
-		w.charges = w.charges[1:]
+	for w.firstCharge < len(p.charges) && !p.charges[w.firstCharge].at.After(start) {
+		w.unattributed -= p.charges[w.firstCharge].n
+		w.firstCharge++
 	}
 }
 
-// fits reports whether all of that may be released together.
-func (w *window) fits(subjects []weir.Pseudonym, unattributed int) bool {
-	room := w.limit.Subjects - w.used() - unattributed
-	if room >= len(subjects) {
-		return true
+// recount fills an empty window from the people.
+func (w *window) recount(p *people) {
+	w.oldest, w.members, w.firstCharge, w.unattributed = p.oldest, len(p.members), 0, 0
+	for _, c := range p.charges {
+		w.unattributed += c.n
 	}
-	fresh := make(map[weir.Pseudonym]struct{}, max(room, 0)+1)
-	for _, s := range subjects {
-		if w.members[s] == nil {
-			fresh[s] = struct{}{}
-			if len(fresh) > room {
-				return false
-			}
-		}
-	}
-	return room >= 0
 }
 
-// touch makes the subject a member, last released now.
-func (w *window) touch(now time.Time, s weir.Pseudonym) {
-	m := w.members[s]
-	if m == nil {
-		m = &member{subject: s}
-		w.members[s] = m
-	} else {
-		w.unlink(m)
+// expire lets go of the people whose last release was before or at start, and returns how many charges went.
+func (p *people) expire(start time.Time) (charges int) {
+	for m := p.oldest; m != nil && !m.seen.After(start); m = p.oldest {
+		delete(p.members, m.subject)
+		p.unlink(m)
 	}
-	m.seen, m.older, m.newer = now, w.newest, nil
-	if w.newest != nil {
-		w.newest.newer = m
-	} else {
-		w.oldest = m
+	for charges < len(p.charges) && !p.charges[charges].at.After(start) {
+		charges++
 	}
-	w.newest = m
+	p.charges = p.charges[charges:]
+	return charges
 }
 
-func (w *window) unlink(m *member) {
+func (p *people) unlink(m *member) {
 	if m.older != nil {
 		m.older.newer = m.newer
 	} else {
-		w.oldest = m.newer
+		p.oldest = m.newer
 	}
 	if m.newer != nil {
 		m.newer.older = m.older
 	} else {
-		w.newest = m.older
+		p.newest = m.older
 	}
 }
 
-func (w *window) addUnattributed(now time.Time, n int) {
-	if n > 0 {
-		w.unattributed += n
-		w.charges = append(w.charges, charge{now, n})
+// link makes the member the newest.
+func (p *people) link(m *member) {
+	m.older, m.newer = p.newest, nil
+	if p.newest != nil {
+		p.newest.newer = m
+	} else {
+		p.oldest = m
 	}
+	p.newest = m
 }
