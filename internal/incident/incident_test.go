@@ -155,6 +155,20 @@ func TestAsOf(t *testing.T) {
 	}
 }
 
+// What the attacker says is not the size of an incident as long as somebody else gives one.
+func TestPeople(t *testing.T) {
+	boast := stated("people", "rows in the file", "90000000")
+	boast.Speaker = claim.Attacker
+	in := sample(boast, stated("people", "customers", "1000"))
+	if f := view(t, in, public()).People(); f.Value != "37000000" {
+		t.Errorf("the size is %+v", f)
+	}
+	in.Claims = slices.DeleteFunc(in.Claims, func(c claim.Claim) bool { return c.Property == "people" && c.Speaker != claim.Attacker })
+	if v := view(t, in, public()); v.People() == nil || v.Size() != 90000000 {
+		t.Errorf("nobody else gives a number: %+v", v.People())
+	}
+}
+
 func TestDurations(t *testing.T) {
 	v := view(t, sample(
 		stated("event", "first_disclosure", "2022-11-25"), stated("event", "detected", "2023-01-05"), stated("event", "disclosed", "2023-01-19"),

@@ -1,6 +1,7 @@
 package incident
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -376,22 +377,25 @@ func (v *View) Texts() string {
 	return b.String()
 }
 
-// People is the largest figure that leads for a number of people; nil if nobody gives one. What a guard measured stands in
-// only where nobody says anything of the whole incident.
-func (v *View) People() (largest *Figure) {
-	for _, from := range []struct{ section, property string }{{"counts", "people"}, {"measured", "released_people"}} {
+// People is the largest figure that leads for a number of people; nil if nobody gives one. What an attacker says stands in
+// only where nobody else gives a number, and what a guard measured only where nobody says anything of the whole incident.
+func (v *View) People() *Figure {
+	largest := func(section, property string, accept func(Figure) bool) (best *Figure) {
 		size := -1.0
-		figures := v.Section(from.section).Figures
+		figures := v.Section(section).Figures
 		for i := range figures {
-			if q, err := claim.ParseQuantity(figures[i].Value); err == nil && figures[i].Property == from.property && q.High > size {
-				size, largest = q.High, &figures[i]
+			if q, err := claim.ParseQuantity(figures[i].Value); err == nil && figures[i].Property == property && accept(figures[i]) && q.High > size {
+				size, best = q.High, &figures[i]
 			}
 		}
-		if largest != nil {
-			return largest
-		}
+		return best
 	}
-	return nil
+	attacker := func(f Figure) bool { return f.Speaker == claim.Attacker.Label() }
+	return cmp.Or(
+		largest("counts", "people", func(f Figure) bool { return !attacker(f) }),
+		largest("counts", "people", attacker),
+		largest("measured", "released_people", func(Figure) bool { return true }),
+	)
 }
 
 // Size is the figure of People, by which lists are sorted; 0 if there is none.

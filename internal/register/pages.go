@@ -1,6 +1,7 @@
 package register
 
 import (
+	"cmp"
 	"net/http"
 	"slices"
 	"strconv"
@@ -155,6 +156,7 @@ func (r *register) organisation(req *http.Request, reader access.Reader) (*answe
 			counts = longest(counts, v.History.Counts)
 		}
 	}
+	slices.SortStableFunc(counts, func(a, b incident.Count) int { return cmp.Compare(a.Ordinal, b.Ordinal) })
 	return &answer{page: "organisation", title: o.Name, data: struct {
 		incident.Organisation
 		Incidents []*incident.View
