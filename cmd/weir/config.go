@@ -47,6 +47,7 @@ type guardConfig struct {
 	Admin       string `yaml:"admin"`       // where /healthz and /readyz are answered; nowhere if empty
 	Checkpoints string `yaml:"checkpoints"` // a folder in another place that keeps the ledger's last checkpoint
 	Volume      int64  `yaml:"volume"`      // bytes of entries in a volume
+	Retain      string `yaml:"retain"`      // for how long at least entries are kept; for good if empty
 	ClockJump   string `yaml:"clock_jump"`  // how far the wall clock may be ahead of the ledger's time and still be believed
 }
 
@@ -210,12 +211,25 @@ func (cfg *config) guardOptions() (opts guard.Options, upstream *url.URL, err er
 	return opts, upstream, nil
 }
 
+// retain is how long entries are kept at least; 0 means for good.
+func (cfg *config) retain() (d time.Duration, err error) {
+	if r := cfg.Guard.Retain; r != "" {
+		if d, err = time.ParseDuration(r); err != nil || d < time.Hour {
+			return 0, fmt.Errorf("retain %q is no duration of at least an hour, such as 8760h", r)
+		}
+	}
+	return d, nil
+}
+
 // ledgerOptions reads the ledger's settings.
 func (cfg *config) ledgerOptions(opts *guard.Options) (err error) {
 	gc := cfg.Guard
 	opts.Name, opts.Log.VolumeSize = cfg.guardName(), gc.Volume
 	if gc.Volume < 0 || gc.Volume > 0 && gc.Volume < 1<<16 || gc.Volume > 4<<30 {
 		return fmt.Errorf("volume must be 0 (for %d) or %d to %d bytes", ledger.DefaultVolumeSize, 1<<16, 4<<30)
+	}
+	if _, err := cfg.retain(); err != nil {
+		return err
 	}
 	if gc.ClockJump != "" {
 		if opts.Log.ClockJump, err = time.ParseDuration(gc.ClockJump); err != nil || opts.Log.ClockJump < time.Minute {

@@ -76,12 +76,19 @@ func startGuardAs(cfg *config, log *slog.Logger, decided ruling) (*guardSide, er
 	handler := proxy.New(proxy.Options{Guard: side.guard, Upstream: upstream, Log: log})
 	side.serve(listener, handler)
 	side.serve(control, controlHandler(side.guard))
-	side.keepUp(log)
+	retain, err := cfg.retain()
+	if err != nil {
+		return nil, err // guardOptions has checked it
+	}
+	side.keepUp(log, retain)
 	return side, nil
 }
 
+// upkeepInterval is how often closed volumes are made compact, and old ones retired.
+const upkeepInterval = 10 * time.Minute
+
 // keepUp starts what goes on beside the requests.
-func (s *guardSide) keepUp(log *slog.Logger) {
+func (s *guardSide) keepUp(log *slog.Logger, retain time.Duration) {
 	if s.guard.ClockHeld() {
 		log.Warn("the wall clock is far from the ledger's time, so no quota expires by it: set it right, or run weir ledger accept-clock")
 	}
@@ -89,6 +96,18 @@ func (s *guardSide) keepUp(log *slog.Logger) {
 		// The start read the last volume only; damage in the others stops the guard too, a little later.
 		if err := s.guard.CheckClosed(); err != nil && !errors.Is(err, ledger.ErrClosed) {
 			log.Error("the ledger cannot be continued", "error", err)
+		}
+		ticks := time.NewTicker(upkeepInterval)
+		defer ticks.Stop()
+		for {
+			if err := s.guard.Upkeep(retain); err != nil && !errors.Is(err, ledger.ErrClosed) {
+				log.Warn("old volumes of the ledger stay as they are", "error", err)
+			}
+			select {
+			case <-s.stop:
+				return
+			case <-ticks.C:
+			}
 		}
 	})
 	if s.kept != nil {

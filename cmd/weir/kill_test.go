@@ -71,6 +71,8 @@ func TestKilledGuardLosesNothing(t *testing.T) {
 	rounds := kills
 	if testing.Short() {
 		rounds = 8
+	} else if long() {
+		rounds = 4 * kills
 	}
 	if round, missing, received := killRounds(t, build(t, ""), rounds); missing > 0 {
 		t.Errorf("after kill %d: %d of %d received accounts are not in the ledger", round, missing, received)

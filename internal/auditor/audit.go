@@ -118,6 +118,11 @@ func (a *audit) volume(name string, number uint32, raw []byte) {
 	a.number = number
 	a.Volumes++
 	a.Bytes += int64(len(raw))
+	raw, err := unpack(raw)
+	if err != nil {
+		a.fault(0, "%v", err)
+		return
+	}
 	o, err := readOpening(raw)
 	if err != nil {
 		a.unopened(raw, err)

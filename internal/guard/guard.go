@@ -168,6 +168,23 @@ func (g *Guard) Ready() error { return g.log.Ready() }
 // CheckClosed reads the volumes that Open had no need to read, and stops every release at the first fault in them.
 func (g *Guard) CheckClosed() error { return g.log.CheckClosed() }
 
+// Upkeep gives closed volumes of the ledger their compact form and, if retain is not 0, removes those whose entries are all
+// older than that. Quotas and blocks that began in them stay.
+func (g *Guard) Upkeep(retain time.Duration) error {
+	if _, err := g.log.Compact(); err != nil {
+		return err
+	}
+	if retain == 0 {
+		return nil
+	}
+	var now time.Time
+	if err := g.log.Append(func(t time.Time) []ledger.Body { now = t; return nil }); err != nil {
+		return err
+	}
+	_, err := g.log.Retire(now.Add(-retain))
+	return err
+}
+
 // ClockHeld reports that the wall clock is not believed, so that no quota expires by it: see AcceptClock.
 func (g *Guard) ClockHeld() bool { return g.log.ClockHeld() }
 

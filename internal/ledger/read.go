@@ -183,12 +183,16 @@ func (r *reader) missing() {
 }
 
 func (r *reader) volume(number uint32, name string) error {
-	var err error
-	if r.buf, err = load(r.fsys, name, r.buf); err != nil {
+	b, compacted, err := load(r.fsys, name, r.buf)
+	if err != nil {
 		return err
 	}
-	b := r.buf
 	s := r.sum
+	if compacted && len(b) == 0 {
+		r.fault(name, 0, "%v", errCompact)
+	} else if !compacted {
+		r.buf = b
+	}
 	if s.volume != 0 && number != s.volume+1 {
 		r.fault(name, 0, "volume %s is missing before it", volumeName(s.volume+1))
 	}
@@ -231,27 +235,36 @@ func (r *reader) volume(number uint32, name string) error {
 	if s.Torn = int64(written(r.rest)); s.rest == 0 {
 		s.restID = hash{}
 	}
+	if compacted {
+		return nil // it was written durably as a whole
+	}
 	r.unsure = append(r.unsure, part{name, int64(last), slices.Clone(b[last:])})
 	return nil
 }
 
-// load reads a volume, a compact one in its live form.
-func load(fsys FS, name string, buf []byte) ([]byte, error) {
+// load reads a volume, a compact one in its live form, and says whether it is one.
+func load(fsys FS, name string, buf []byte) (live []byte, compacted bool, err error) {
 	f, err := fsys.Open(name)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	defer f.Close()
 	size, err := f.Size()
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	buf = slices.Grow(buf[:0], int(size))[:size]
 	n, err := f.ReadAt(buf, 0)
-	if errors.Is(err, io.EOF) {
-		err = nil
+	if err != nil && !errors.Is(err, io.EOF) {
+		return nil, false, err
 	}
-	return buf[:n], err
+	if !isCompact(buf[:n]) {
+		return buf[:n], false, nil
+	}
+	if live, err = expand(buf[:n]); err != nil {
+		return buf[:0], true, nil // a volume without a whole opening, which what follows it contradicts
+	}
+	return live, true, nil
 }
 
 // opening checks a volume's opening against what was read before it. It returns where the volume's frames begin, and

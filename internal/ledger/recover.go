@@ -181,7 +181,7 @@ func (l *Log) CheckClosed() error {
 		return err
 	}
 	l.mu.Lock()
-	r := &reader{fsys: l.fsys, sum: &Summary{}, opts: ReadOptions{Reuse: true, Known: l.opts.Known}, until: l.openVolume, stop: l.stopping}
+	r := &reader{fsys: l.fsys, sum: &Summary{retired: l.retired}, opts: ReadOptions{Reuse: true, Known: l.opts.Known}, until: l.openVolume, stop: l.stopping}
 	l.mu.Unlock()
 	names = slices.DeleteFunc(names, func(s string) bool { n, ok := volumeNumber(s); return !ok || n > r.until })
 	if err := r.read(names); errors.Is(err, ErrClosed) {
@@ -236,7 +236,7 @@ func (l *Log) copyLast(names []string) error {
 		if err != nil && !errors.Is(err, errTorn) {
 			return err
 		}
-		raw, err := load(l.fsys, name, nil)
+		raw, _, err := load(l.fsys, name, nil)
 		if err != nil {
 			return err
 		}

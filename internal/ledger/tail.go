@@ -130,6 +130,9 @@ func openVolume(fsys FS, name string) (Source, header, error) {
 	if err != nil {
 		return nil, header{}, err
 	}
+	if src, err = live(src); err != nil {
+		return nil, header{}, fmt.Errorf("%s: %w", name, err)
+	}
 	raw := make([]byte, headerSize)
 	n, err := src.ReadAt(raw, 0)
 	if err == nil || errors.Is(err, io.EOF) {
