@@ -426,3 +426,51 @@ func TestOrdinalWord(t *testing.T) {
 		}
 	}
 }
+
+// Whatever a file holds, reading it ends in a record or in problems; a record that has none is written and read back as the same.
+func FuzzReadRecord(f *testing.F) {
+	entries, err := records.Files.ReadDir(".")
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, e := range entries {
+		data, err := records.Files.ReadFile(e.Name())
+		if err != nil {
+			f.Fatal(err)
+		}
+		if len(data) < 20_000 {
+			f.Add(data)
+		}
+	}
+	f.Add([]byte("id: x\nvictim: x\nclaims:\n  - &a {property: alias, value: \"a\\tb\\u2028 \", speaker: press, source: s}\n  - *a\n"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		rec, problems := ReadRecord("x.yaml", data)
+		set := &Set{Records: []Record{rec}}
+		set.Lint()
+		if len(problems) > 0 {
+			return
+		}
+		in := &Incident{ID: rec.ID, Claims: rec.Claims}
+		if len(set.Lint()) == 0 {
+			in.View(public())
+		}
+		out, err := rec.File()
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, problems := ReadRecord("x.yaml", out)
+		if len(problems) > 0 || len(again.Claims) != len(rec.Claims) {
+			t.Fatalf("%v\n%s", Join(problems), out)
+		}
+		want := map[string]int{}
+		for i := range rec.Claims {
+			want[rec.Claims[i].ID()]++
+			want[again.Claims[i].ID()]--
+		}
+		for id, n := range want {
+			if n != 0 {
+				t.Fatalf("claim %s comes back as another:\n%s", id, out)
+			}
+		}
+	})
+}
