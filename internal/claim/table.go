@@ -25,7 +25,7 @@ var (
 	impacts = []string{"affected", "not_affected", "unknown"}
 	events  = []string{
 		"first_act", "first_disclosure", "last_disclosure", "detected", "contained", "disclosed", "authorities_told", "people_told", "filed",
-		"offered_for_sale", "suit_filed", "settled", "ordered", "updated", "blocked",
+		"extortion", "offered_for_sale", "published", "suit_filed", "settled", "ordered", "updated", "blocked",
 	}
 	motives    = []string{"financial", "espionage", "ideology", "grudge", "fun", "fear", "convenience", "secondary", "unknown"} // VERIS 1.4.1
 	actions    = []string{"hacking", "malware", "social", "misuse", "physical", "error", "environmental", "unknown"}            // VERIS 1.4.1
