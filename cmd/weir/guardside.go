@@ -23,6 +23,7 @@ type guardSide struct {
 	keyring  *weir.Keyring
 	addr     string
 	lock     *ledger.Lock
+	follower *follower // of the exposure index
 	servers  []*http.Server
 	failures chan error
 }
@@ -50,6 +51,9 @@ func startGuard(cfg *config, log *slog.Logger) (*guardSide, error) {
 	control, err := listenControl(cfg.ledgerDir())
 	if err != nil {
 		return nil, errors.Join(err, listener.Close(), side.closeLedger())
+	}
+	if side.follower, err = follow(cfg.ledgerDir(), log); err != nil {
+		return nil, errors.Join(err, listener.Close(), control.Close(), side.closeLedger())
 	}
 	handler := proxy.New(proxy.Options{Guard: side.guard, Upstream: upstream, Log: log})
 	side.serve(listener, handler)
@@ -123,7 +127,7 @@ func (s *guardSide) Close() error {
 	for _, srv := range s.servers {
 		errs = append(errs, srv.Shutdown(ctx))
 	}
-	return errors.Join(append(errs, s.closeLedger())...)
+	return errors.Join(append(errs, s.follower.Close(), s.closeLedger())...)
 }
 
 func (s *guardSide) closeLedger() error { return errors.Join(s.guard.Close(), s.lock.Release()) }

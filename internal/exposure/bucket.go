@@ -89,7 +89,11 @@ func (s *segment) buckets(at blob) (list []bucket, err error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &metaReader{decoder: decoder{rest: raw}, end: at.off}
+	return s.decodeBuckets(raw, at.off)
+}
+
+func (s *segment) decodeBuckets(raw []byte, end int64) (list []bucket, err error) {
+	m := &metaReader{decoder: decoder{rest: raw}, end: end}
 	for len(m.rest) > 0 && !m.bad {
 		b := bucket{level: m.count(everything), number: m.int(), first: m.int(), last: m.int()}
 		for range m.count(len(m.rest)) {

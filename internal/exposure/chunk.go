@@ -86,7 +86,7 @@ const (
 
 // mostInChunk bounds the memory that a chunk which is not what it was can ask for. An answer that the guard releases has
 // fewer records.
-const mostInChunk = 1 << 24
+const mostInChunk = 1 << 21
 
 func appendChunk(dst []byte, c *chunk) []byte {
 	for _, n := range [...]uint64{uint64(len(c.millis)), uint64(len(c.people)), uint64(len(c.loose)), c.millis[0]} {

@@ -43,7 +43,7 @@ func newTail(from uint64, base uint32) *tail {
 }
 
 // size is what batches are limited by.
-func (t *tail) size() int { return max(len(t.outs), len(t.people)) }
+func (t *tail) size() int { return max(len(t.outs), len(t.people), int(t.to-t.from)) }
 
 // add takes in the ledger's next entry. It keeps nothing that the entry points to.
 func (t *tail) add(e *ledger.Entry) {
