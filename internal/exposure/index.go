@@ -33,7 +33,7 @@ type Options struct {
 //
 // One process owns the folder and writes to it. Any other one reads the segments, and the ledger's end itself; where it
 // cannot, it makes a temporary index. Memory, beside a bounded part for each segment and each 4,096 disclosures (some 60
-// bytes): at most 4 million disclosures that are about to become a segment (some 400 MB, only while much is read anew), and
+// bytes): at most a million disclosures that are about to become a segment (some 100 MB, only while much is read anew), and
 // an eighth of a byte for each person, for each class set in a question or a merge.
 //
 // All methods may be called at the same time.
@@ -281,8 +281,8 @@ func (x *Index) advance(ctx context.Context) error {
 				err = x.wait(ctx)
 			}
 		}
-		if err == nil && ended && x.writes() {
-			err = x.compact()
+		if err == nil && x.writes() {
+			err = x.compact(ended)
 		}
 		if err != nil || ended {
 			return err
@@ -291,14 +291,11 @@ func (x *Index) advance(ctx context.Context) error {
 	return nil
 }
 
-// pauseAfter is how many entries are read while questions wait.
-const pauseAfter = 1 << 16
-
 // read takes entries into the tail; ended says that there are no more.
 func (x *Index) read() (ended bool, err error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	t, n := x.tail, 0
+	t := x.tail
 	_, err = x.follow.Next(func(e ledger.Entry) error {
 		if e.Seq < t.to {
 			if digest(&e) != x.expect {
@@ -307,11 +304,10 @@ func (x *Index) read() (ended bool, err error) {
 			x.checked = true
 			return nil
 		}
-		if n == pauseAfter || t.size() >= x.opts.sizes.batch {
+		if t.size() >= x.opts.sizes.batch {
 			return errPause
 		}
 		t.add(&e)
-		n++
 		return nil
 	})
 	if ended = !errors.Is(err, errPause); !ended {
@@ -365,13 +361,14 @@ func (x *Index) seal() error {
 	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.segs, x.tail, x.expect = append(x.segs, s), newTail(t.to, s.people()), t.last
+	x.segs, x.tail, x.expect = append(x.segs, s), t.next(s.people()), t.last
 	return nil
 }
 
 // compact merges the newest segments where they have become as large together as the one before: so there are at most as
-// many as the logarithm of their disclosures, and each disclosure is written that often.
-func (x *Index) compact() error {
+// many as the logarithm of their disclosures, and each disclosure is written that often. While much is read anew it waits
+// until there are mergeAtOnce of one size.
+func (x *Index) compact(ended bool) error {
 	from, later := len(x.segs), 0
 	for i := len(x.segs) - 1; i >= 0; i-- {
 		size := max(x.segs[i].events, x.segs[i].outcomes)
@@ -379,6 +376,9 @@ func (x *Index) compact() error {
 			from = i
 		}
 		later += size
+	}
+	if !ended {
+		from = x.alike()
 	}
 	if from == len(x.segs) {
 		return nil
@@ -400,6 +400,18 @@ func (x *Index) compact() error {
 		errs = append(errs, x.dir.remove(o.name))
 	}
 	return errors.Join(errs...)
+}
+
+// mergeAtOnce is how many segments of one size are merged while the ledger's end is far.
+const mergeAtOnce = 16
+
+// alike returns where the newest mergeAtOnce segments begin, if the first of them is no larger than mergeAtOnce/2 of the last.
+func (x *Index) alike() int {
+	from := len(x.segs) - mergeAtOnce
+	if from < 0 || x.segs[from].events > mergeAtOnce/2*max(1, x.segs[len(x.segs)-1].events) {
+		return len(x.segs)
+	}
+	return from
 }
 
 // write writes a segment's file and opens it.

@@ -24,7 +24,7 @@ type tail struct {
 	whoOf map[weir.Pseudonym]uint32
 
 	names []weir.Pseudonym // of its people, in the order in which it met them
-	slots []uint32         // open addressing by hash: number in names, plus one
+	slots []uint64         // open addressing by hash: upper half of the hash, then the number in names plus one
 	ids   []uint32         // of names, as far as resolve has come
 	base  uint32           // the first id that no segment has given
 	fresh []uint32         // numbers in names of the people with the ids from base on
@@ -39,7 +39,17 @@ type tailOutcome struct {
 }
 
 func newTail(from uint64, base uint32) *tail {
-	return &tail{from: from, to: from, base: base, tables: newTables(), whoOf: map[weir.Pseudonym]uint32{}, slots: make([]uint32, 1<<10)}
+	return &tail{from: from, to: from, base: base, tables: newTables(), whoOf: map[weir.Pseudonym]uint32{}, slots: make([]uint64, 1<<10)}
+}
+
+// next returns the tail that follows a sealed one, in the same memory; who reads the sealed one must have ended.
+func (t *tail) next(base uint32) *tail {
+	n := newTail(t.to, base)
+	n.last = t.last
+	n.outs, n.people, n.sets, n.loose = t.outs[:0], t.people[:0], t.sets[:0], t.loose[:0]
+	n.names, n.ids, n.fresh, n.slots = t.names[:0], t.ids[:0], t.fresh[:0], t.slots
+	clear(n.slots)
+	return n
 }
 
 // size is what batches are limited by.
@@ -91,24 +101,26 @@ func (t *tail) outcome(at int64, o *weir.Outcome) {
 // person returns the person's number in names, and gives the next one where there is none.
 func (t *tail) person(p *weir.Pseudonym) uint32 {
 	if 2*len(t.names) >= len(t.slots) {
-		t.slots = make([]uint32, 2*len(t.slots))
+		t.slots = make([]uint64, 2*len(t.slots))
 		for n := range t.names {
-			at := t.slot(&t.names[n])
-			t.slots[at] = uint32(n + 1)
+			h := hashOf(&t.names[n])
+			t.slots[t.slot(&t.names[n], h)] = h>>32<<32 | uint64(n+1)
 		}
 	}
-	at := t.slot(p)
+	h := hashOf(p)
+	at := t.slot(p, h)
 	if t.slots[at] == 0 {
 		t.names = append(t.names, *p)
-		t.slots[at] = uint32(len(t.names))
+		t.slots[at] = h>>32<<32 | uint64(len(t.names))
 	}
-	return t.slots[at] - 1
+	return uint32(t.slots[at]) - 1
 }
 
 // slot returns where the person stands, or may be put.
-func (t *tail) slot(p *weir.Pseudonym) int {
-	for at := int(hashOf(p) & uint64(len(t.slots)-1)); ; at = (at + 1) & (len(t.slots) - 1) {
-		if n := t.slots[at]; n == 0 || t.names[n-1] == *p {
+func (t *tail) slot(p *weir.Pseudonym, h uint64) int {
+	for at := int(h & uint64(len(t.slots)-1)); ; at = (at + 1) & (len(t.slots) - 1) {
+		s := t.slots[at]
+		if s == 0 || s>>32 == h>>32 && t.names[uint32(s)-1] == *p {
 			return at
 		}
 	}
@@ -266,7 +278,7 @@ func (t *tail) writePrincipal(w *segmentWriter, list []uint32, pairs []uint64) (
 
 // lookUp returns the id of a person whom the tail gave it.
 func (t *tail) lookUp(p *weir.Pseudonym) (uint32, bool) {
-	n := t.slots[t.slot(p)]
+	n := uint32(t.slots[t.slot(p, hashOf(p))])
 	if n == 0 || int(n) > len(t.ids) {
 		return 0, false
 	}

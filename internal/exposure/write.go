@@ -21,7 +21,7 @@ type sizes struct {
 	list   int // people whose rows are held in memory while a list is made
 }
 
-var usualSizes = sizes{chunk: 4096, bucket: 16384, batch: 4 << 20, live: 64 << 10, hashes: hashesAtOnce, list: 4 << 20}
+var usualSizes = sizes{chunk: 4096, bucket: 16384, batch: 1 << 20, live: 64 << 10, hashes: hashesAtOnce, list: 4 << 20}
 
 // segmentWriter writes a segment: principals by pseudonym with begin, append and end, then people, then references, finish.
 type segmentWriter struct {
