@@ -19,8 +19,12 @@ func exposureCommand(c *call) (err error) {
 	query := c.queryFlags(true)
 	list := c.flags.Bool("list", false, "one line for each data subject")
 	top := c.flags.Int("top", 0, "the `n` principals that received the most people instead")
+	identify := c.identifyFlags()
 	format := c.formatFlag()
 	if err := c.parse(0, 0); err != nil {
+		return err
+	}
+	if err := identify.check(); err != nil {
 		return err
 	}
 	r, err := c.openReading()
@@ -31,8 +35,8 @@ func exposureCommand(c *call) (err error) {
 	if err != nil {
 		return err
 	}
-	if *top < 0 || *top > 0 && (*list || q.Principal != nil) {
-		return usageError{errors.New("-top goes with neither -list nor -principal")}
+	if *top < 0 || *top > 0 && (*list || q.Principal != nil || *identify.list != "") {
+		return usageError{errors.New("-top goes with none of -list, -identify and -principal")}
 	}
 	x, err := r.index(c)
 	if err != nil {
@@ -41,6 +45,8 @@ func exposureCommand(c *call) (err error) {
 	defer func() { err = errors.Join(err, x.Close()) }()
 	w := bufio.NewWriterSize(c.stdout, 64<<10)
 	switch {
+	case *identify.list != "":
+		err = c.identify(w, x, q, r, &identify)
 	case *list:
 		err = c.writePeople(w, *format, x, q)
 	case *top > 0:

@@ -140,8 +140,16 @@ func (p *progress) at(count uint64) {
 	fmt.Fprintf(p.w, "\r\x1b[Kweir: %s", line)
 }
 
+// step is at for work in several steps.
+func (p *progress) step(what string, count uint64) {
+	if p.what != what {
+		p.what, p.begun, p.count = what, time.Now(), 0
+	}
+	p.at(count)
+}
+
 func (p *progress) done() {
-	if p.w != nil && p.told != p.begun {
+	if p.w != nil {
 		fmt.Fprint(p.w, "\r\x1b[K")
 	}
 }
