@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"time"
@@ -79,5 +80,7 @@ func signStatement(x *exposure.Index, dir ledger.FS, keyring *weir.Keyring, name
 	if err != nil {
 		return nil, err
 	}
-	return a.Statement(name, time.Now(), string(checkpoint)).Sign(signer)
+	s := a.Statement(name, time.Now(), string(checkpoint))
+	s.KeyID = hex.EncodeToString(sum.KeyID[:])
+	return s.Sign(signer)
 }

@@ -131,6 +131,9 @@ func (a *Answer) Statement(guard string, made time.Time, checkpoint string) weir
 	if a.Query.Principal != nil {
 		s.Principal = a.Query.Principal.String()
 	}
+	for _, p := range a.Principals {
+		s.ReceivedBy = append(s.ReceivedBy, p.String())
+	}
 	for _, g := range a.Gaps {
 		s.Gaps = append(s.Gaps, weir.StatementGap{Reason: g.Reason.String(), Responses: g.Responses, Bytes: g.Bytes})
 	}

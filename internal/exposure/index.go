@@ -19,6 +19,8 @@ type Options struct {
 	Ledger ledger.FS // the ledger that it is of
 	Dir    string    // its folder, made where it is missing; empty means a temporary one, which Close removes
 
+	Until uint64 // if not 0, no entry from this number on is read
+
 	// Progress, if not nil, is called now and then while Refresh reads the ledger, with the number of the next entry.
 	Progress func(entry uint64)
 
@@ -238,6 +240,9 @@ func (x *Index) Damage() error {
 // errPause ends a reading of the ledger in between.
 var errPause = errors.New("pause")
 
+// errEnough ends it at Options.Until.
+var errEnough = errors.New("enough")
+
 // Refresh reads what the ledger holds by now. A damaged ledger is no error: see Damage.
 func (x *Index) Refresh(ctx context.Context) error {
 	x.work.Lock()
@@ -304,13 +309,16 @@ func (x *Index) read() (ended bool, err error) {
 			x.checked = true
 			return nil
 		}
+		if x.opts.Until > 0 && e.Seq >= x.opts.Until {
+			return errEnough
+		}
 		if t.size() >= x.opts.sizes.batch {
 			return errPause
 		}
 		t.add(&e)
 		return nil
 	})
-	if ended = !errors.Is(err, errPause); !ended {
+	if ended = !errors.Is(err, errPause); !ended || errors.Is(err, errEnough) {
 		err = nil
 	}
 	if err == nil && !x.checked {
