@@ -18,24 +18,26 @@ const statementVersion = "weir exposure statement v1"
 // Signed, it commits the guard's owner; it does not by itself prove the count. It holds no person's data and no
 // pseudonym of a data subject.
 type Statement struct {
-	Guard       string         `json:"guard"`               // the name of the guard's ledger, as in its checkpoints
-	Made        time.Time      `json:"made"`                // when the statement was made
-	From        *time.Time     `json:"from,omitempty"`      // start of the time asked about, inclusive; absent: the ledger's start
-	To          *time.Time     `json:"to,omitempty"`        // end of the time asked about, exclusive; absent: the ledger's end
-	Principal   string         `json:"principal,omitempty"` // the one principal asked about, as a pseudonym; absent: all
-	Unit        string         `json:"unit"`                // what one data subject is: account, person, line
-	People      int            `json:"people"`              // distinct data subjects disclosed
-	Unattached  int            `json:"unattributed"`        // worst-case count of people who could not be named, apart from People
-	Disclosures int            `json:"disclosures"`         // records released
-	ByClass     map[string]int `json:"by_class"`            // distinct data subjects for each class seen
-	NoneFound   []string       `json:"none_found"`          // classes looked for and not seen in what was read
-	First       *time.Time     `json:"first,omitempty"`     // time of the first disclosure
-	Last        *time.Time     `json:"last,omitempty"`      // time of the last disclosure
-	Principals  int            `json:"principals"`          // distinct principals who received something
-	Coverage    float64        `json:"coverage"`            // share of the upstream body bytes released that was read, 0 to 1
-	Gaps        []StatementGap `json:"gaps"`                // what was released without having been read, by reason
-	Findings    []Finding      `json:"findings"`            // what the guard did about it
-	Checkpoint  string         `json:"checkpoint"`          // the ledger's signed checkpoint that the figures were computed at
+	Guard       string         `json:"guard"`                 // the name of the guard's ledger, as in its checkpoints
+	Made        time.Time      `json:"made"`                  // when the statement was made
+	From        *time.Time     `json:"from,omitempty"`        // start of the time asked about, inclusive; absent: the ledger's start
+	To          *time.Time     `json:"to,omitempty"`          // end of the time asked about, exclusive; absent: the ledger's end
+	Principal   string         `json:"principal,omitempty"`   // the one principal asked about, as a pseudonym; absent: all
+	Unit        string         `json:"unit"`                  // what one data subject is: account, person, line
+	People      int            `json:"people"`                // distinct data subjects disclosed
+	Unattached  int            `json:"unattributed"`          // worst-case count of people who could not be named, apart from People
+	Disclosures int            `json:"disclosures"`           // records released
+	ByClass     map[string]int `json:"by_class"`              // distinct data subjects for each class seen
+	NoneFound   []string       `json:"none_found"`            // classes looked for and not seen in what was read
+	First       *time.Time     `json:"first,omitempty"`       // time of the first disclosure
+	Last        *time.Time     `json:"last,omitempty"`        // time of the last disclosure
+	Principals  int            `json:"principals"`            // distinct principals who received something
+	ReceivedBy  []string       `json:"received_by,omitempty"` // their pseudonyms, sorted; absent: not told
+	Coverage    float64        `json:"coverage"`              // share of the upstream body bytes released that was read, 0 to 1
+	Gaps        []StatementGap `json:"gaps"`                  // what was released without having been read, by reason
+	Findings    []Finding      `json:"findings"`              // what the guard did about it
+	Checkpoint  string         `json:"checkpoint"`            // the ledger's signed checkpoint that the figures were computed at
+	KeyID       string         `json:"key_id,omitempty"`      // the id of the key that made the ledger's pseudonyms, in hex; absent: not told
 }
 
 // A StatementGap counts responses that were released without having been read.
@@ -98,6 +100,19 @@ func (s Statement) check() error {
 	}
 	if (s.People > 0) != (s.First != nil) || (s.First == nil) != (s.Last == nil) {
 		return errors.New("statement: first and last disclosure do not fit the number of people")
+	}
+	if s.ReceivedBy != nil && len(s.ReceivedBy) != s.Principals {
+		return fmt.Errorf("statement: %d principals are named out of %d", len(s.ReceivedBy), s.Principals)
+	}
+	for i, p := range s.ReceivedBy {
+		if _, err := ParsePseudonym(p); err != nil || i > 0 && s.ReceivedBy[i-1] >= p {
+			return errors.New("statement: the principals are not sorted pseudonyms")
+		}
+	}
+	if s.KeyID != "" {
+		if _, err := ParsePseudonym(s.KeyID); err != nil { // of the same form
+			return errors.New("statement: the key id is not 32 hexadecimal digits")
+		}
 	}
 	for name, people := range s.ByClass {
 		if people < 0 || people > s.People {

@@ -17,9 +17,9 @@ func sampleStatement() Statement {
 	return Statement{
 		Guard: "guard.example.com", Made: last.Add(time.Minute), Unit: "account",
 		People: 500, Disclosures: 612, ByClass: map[string]int{"name": 500, "email": 431}, NoneFound: []string{"ssn", "payment_card"},
-		First: &first, Last: &last, Principals: 1, Coverage: 1, Gaps: []StatementGap{},
+		First: &first, Last: &last, Principals: 1, ReceivedBy: []string{Pseudonym{9}.String()}, Coverage: 1, Gaps: []StatementGap{},
 		Findings:   []Finding{{Kind: "quota_block", Time: last, Principal: Pseudonym{9}.String(), People: 500, Quota: 500, Window: "24h0m0s"}},
-		Checkpoint: Checkpoint{Origin: "guard.example.com", Size: 700}.Text(),
+		Checkpoint: Checkpoint{Origin: "guard.example.com", Size: 700}.Text(), KeyID: Pseudonym{7}.String(),
 	}
 }
 
@@ -86,6 +86,12 @@ func TestStatementRefusesOtherTexts(t *testing.T) {
 		"more in a class than in": func(s *Statement) { s.ByClass["email"] = 501 },
 		"people without a time":   func(s *Statement) { s.First, s.Last = nil, nil },
 		"fewer disclosures":       func(s *Statement) { s.Disclosures = 499 },
+		"principals not all told": func(s *Statement) { s.Principals = 2 },
+		"principals not sorted": func(s *Statement) {
+			s.Principals, s.ReceivedBy = 2, []string{Pseudonym{9}.String(), Pseudonym{8}.String()}
+		},
+		"a principal's name": func(s *Statement) { s.ReceivedBy = []string{"partner"} },
+		"no key id":          func(s *Statement) { s.KeyID = "7" },
 	} {
 		s := sampleStatement()
 		change(&s)

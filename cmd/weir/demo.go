@@ -374,24 +374,36 @@ func (d *theDemo) scrape() (*caller, error) {
 }
 
 // account asks the ledger who is affected, and compares its answer with what the scraper holds.
-func (d *theDemo) account(c *caller) error {
+func (d *theDemo) account(c *caller) (err error) {
 	dir := ledger.Dir(d.cfg.ledgerDir())
 	principal := d.guard.keyring.Principal("kiosk")
-	a, err := exposure.Compute(dir, exposure.Query{Principal: &principal})
+	q := exposure.Query{Principal: &principal}
+	x, err := exposure.Open(exposure.Options{Ledger: dir, Dir: indexDir(d.cfg.ledgerDir())})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, x.Close()) }()
+	if err := x.Refresh(d); err != nil {
+		return err
+	}
+	a, err := x.Answer(q)
 	if err != nil {
 		return err
 	}
 	r := &d.report
-	r.AffectedPeople, r.AffectedByClass, r.Coverage = len(a.People), a.ByClass(), a.Coverage()
+	r.AffectedPeople, r.AffectedByClass, r.Coverage = a.People, a.ByClass, a.Coverage()
 	r.NoneFound = (^a.Seen() & weir.Set(weir.SSN, weir.PaymentCard, weir.Password)).Names()
 	for _, f := range a.Findings {
 		r.Blocked = true
 		r.SecondsToContainment = f.Time.Sub(a.First).Seconds()
 	}
-	r.ExposureEqualsReceive = len(a.People) == len(c.received) && a.Unattributed.People == 0
+	r.ExposureEqualsReceive = a.People == len(c.received) && a.Unattributed.People == 0
 	exposed := map[weir.Pseudonym]weir.ClassSet{}
-	for _, p := range a.People {
+	if err := x.People(q, func(p *exposure.Person) error {
 		exposed[p.DataSubject] = p.Classes
+		return nil
+	}); err != nil {
+		return err
 	}
 	for account, classes := range c.received {
 		key, err := weir.CanonicalString(account)

@@ -2,132 +2,29 @@ package main
 
 import (
 	"bufio"
-	"bytes"
-	"encoding/csv"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"maps"
-	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
-	"text/tabwriter"
-	"time"
 
 	"weir"
 	"weir/internal/exposure"
-	"weir/internal/guard"
-	"weir/internal/ledger"
 )
 
-// reading is what a command that reads a ledger needs: the ledger, its key, and names for what is in it.
-type reading struct {
-	cfg     *config
-	dir     ledger.FS
-	keyring *weir.Keyring
-	names   map[weir.Pseudonym]string // of the principals that the config knows
-	units   []string                  // of the config's routes, each once
-}
-
-// openReading needs no lock: it may read beside the owner.
-func (c *call) openReading() (*reading, error) {
-	cfg, err := c.loadConfig()
-	if err != nil {
-		return nil, err
-	}
-	opts, _, err := cfg.guardOptions()
-	if err != nil {
-		return nil, err
-	}
-	if fresh, err := withoutLedger(cfg.ledgerDir()); err != nil || fresh {
-		return nil, errors.Join(err, fmt.Errorf("no ledger in %s: start the guard first, or name its config with -config", cfg.ledgerDir()))
-	}
-	r := &reading{cfg: cfg, dir: ledger.Dir(cfg.ledgerDir()), names: map[weir.Pseudonym]string{}}
-	if r.keyring, err = guard.LoadKey(cfg.keyFile()); err != nil {
-		return nil, err
-	}
-	for _, name := range opts.PrincipalNames() {
-		r.names[r.keyring.Principal(name)] = name
-	}
-	for _, rt := range opts.Routes {
-		if !slices.Contains(r.units, rt.Unit) {
-			r.units = append(r.units, rt.Unit)
-		}
-	}
-	return r, nil
-}
-
-func (r *reading) name(p weir.Pseudonym) string {
-	if n, ok := r.names[p]; ok {
-		return n
-	}
-	return p.String()
-}
-
-// unit returns the namespace of data subjects: the one asked for, or the only one that the config has.
-func (r *reading) unit(asked string) (string, error) {
-	switch {
-	case asked != "":
-		return asked, weir.CheckUnit(asked)
-	case len(r.units) == 1:
-		return r.units[0], nil
-	case len(r.units) == 0:
-		return "account", nil
-	}
-	return "", fmt.Errorf("the routes have several units (%s): choose one with -unit", strings.Join(r.units, ", "))
-}
-
-// queryFlags adds the flags of a query; the returned function reads them.
-func (c *call) queryFlags(withRoute bool) func(*reading) (exposure.Query, error) {
-	principal := c.flags.String("principal", "", "only this `principal`: a name, or a pseudonym")
-	from := c.flags.String("from", "", "not before this `time` (RFC 3339)")
-	to := c.flags.String("to", "", "before this `time` (RFC 3339)")
-	route := new(string)
-	if withRoute {
-		route = c.flags.String("route", "", "only this `route`, as its match is written in the config")
-	}
-	return func(r *reading) (q exposure.Query, err error) {
-		q.Route = *route
-		if *principal != "" {
-			id, err := weir.ParsePseudonym(*principal)
-			if err != nil {
-				if id = r.keyring.Principal(*principal); r.names[id] == "" {
-					return q, fmt.Errorf("no principal %q in the config: give its pseudonym if it was there once", *principal)
-				}
-			}
-			q.Principal = &id
-		}
-		if q.From, err = parseTime("from", *from); err != nil {
-			return q, err
-		}
-		q.To, err = parseTime("to", *to)
-		return q, err
-	}
-}
-
-func parseTime(name, s string) (time.Time, error) {
-	if s == "" {
-		return time.Time{}, nil
-	}
-	t, err := time.Parse(time.RFC3339, s)
-	if err != nil {
-		return t, usageError{fmt.Errorf("-%s %q is no time such as 2026-11-24T10:00:00Z", name, s)}
-	}
-	return t, nil
-}
-
-func (c *call) formatFlag() *string {
-	return c.flags.String("format", "table", "table, json or csv")
-}
-
-func exposureCommand(c *call) error {
+func exposureCommand(c *call) (err error) {
 	query := c.queryFlags(true)
 	list := c.flags.Bool("list", false, "one line for each data subject")
+	top := c.flags.Int("top", 0, "the `n` principals that received the most people instead")
+	identify := c.identifyFlags()
 	format := c.formatFlag()
 	if err := c.parse(0, 0); err != nil {
+		return err
+	}
+	if err := identify.check(); err != nil {
 		return err
 	}
 	r, err := c.openReading()
@@ -138,80 +35,108 @@ func exposureCommand(c *call) error {
 	if err != nil {
 		return err
 	}
-	a, err := exposure.Compute(r.dir, q)
+	if *top < 0 || *top > 0 && (*list || q.Principal != nil || *identify.list != "") {
+		return usageError{errors.New("-top goes with none of -list, -identify and -principal")}
+	}
+	x, err := r.index(c)
 	if err != nil {
 		return err
 	}
-	w := bufio.NewWriter(c.stdout)
-	if *list {
-		err = writePeople(w, *format, a)
-	} else {
-		err = writeExposure(w, *format, a, r)
+	defer func() { err = errors.Join(err, x.Close()) }()
+	w := bufio.NewWriterSize(c.stdout, 64<<10)
+	switch {
+	case *identify.list != "":
+		err = c.identify(w, x, q, r, &identify)
+	case *list:
+		err = c.writePeople(w, *format, x, q)
+	case *top > 0:
+		err = writeTop(w, *format, x, q, *top, r)
+	default:
+		err = writeExposure(w, *format, x, q, r)
 	}
-	return errors.Join(err, w.Flush(), damaged(a.Ledger))
+	return errors.Join(err, w.Flush(), damagedAnswer(x))
 }
 
-// damaged is the answer's caveat: what cannot be read is missing from it.
-func damaged(sum *ledger.Summary) error {
-	if len(sum.Faults) == 0 {
-		return nil
+// writePeople writes a row for each person as the index gives them, so that a list of any length begins at once.
+func (c *call) writePeople(w io.Writer, format string, x *exposure.Index, q exposure.Query) error {
+	rows, err := newRowWriter(w, format, "data_subject", "classes", "first", "last", "count")
+	if err != nil {
+		return err
 	}
-	return answerNo{fmt.Errorf("the ledger is damaged (%s): the answer holds only what can be read; run weir ledger verify", sum.Faults[0])}
-}
-
-// stamp is how times are written: RFC 3339 with the ledger's milliseconds.
-func stamp(t time.Time) string {
-	if t.IsZero() {
-		return ""
-	}
-	return t.UTC().Format("2006-01-02T15:04:05.000Z07:00")
-}
-
-func writePeople(w io.Writer, format string, a *exposure.Answer) error {
-	header := []string{"data_subject", "classes", "first", "last", "count"}
-	return writeRows(w, format, header, len(a.People), func(i int) ([]string, any) {
-		p := &a.People[i]
-		row := []string{p.DataSubject.String(), strings.Join(p.Classes.Names(), " "), stamp(p.First), stamp(p.Last), strconv.Itoa(p.Count)}
-		return row, struct {
-			DataSubject string   `json:"data_subject"`
-			Classes     []string `json:"classes"`
-			First       string   `json:"first"`
-			Last        string   `json:"last"`
-			Count       int      `json:"count"`
-		}{row[0], p.Classes.Names(), row[2], row[3], p.Count}
-	})
-}
-
-// writeRows writes n rows as a table, as CSV, or as one JSON object a line.
-func writeRows(w io.Writer, format string, header []string, n int, row func(int) ([]string, any)) error {
-	switch format {
-	case "json":
-		enc := json.NewEncoder(w)
-		for i := range n {
-			if _, object := row(i); enc.Encode(object) != nil {
-				return errors.New("the answer cannot be written")
+	p, n := c.progress("people"), uint64(0)
+	defer p.done()
+	lines := personLines{names: map[weir.ClassSet][2]string{}}
+	err = x.People(q, func(one *exposure.Person) error {
+		if n++; n%4096 == 0 {
+			p.at(n)
+			if err := c.Err(); err != nil {
+				return err
 			}
 		}
-		return nil
-	case "csv":
-		out := csv.NewWriter(w)
-		out.Write(header)
-		for i := range n {
-			cells, _ := row(i)
-			out.Write(cells)
+		if format == "json" {
+			_, err := w.Write(lines.json(one))
+			return err
 		}
-		out.Flush()
-		return out.Error()
-	case "table":
-		out := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-		fmt.Fprintln(out, strings.ToUpper(strings.ReplaceAll(strings.Join(header, "\t"), "_", " ")))
-		for i := range n {
-			cells, _ := row(i)
-			fmt.Fprintln(out, strings.Join(cells, "\t"))
+		return rows.row(nil, one.DataSubject.String(), lines.classes(one.Classes)[0], stamp(one.First), stamp(one.Last), strconv.Itoa(one.Count))
+	})
+	return errors.Join(err, rows.close())
+}
+
+// personLines writes the lines of a list; there are many, and few class sets.
+type personLines struct {
+	names map[weir.ClassSet][2]string // joined by spaces, and as a JSON array
+	line  []byte
+}
+
+func (l *personLines) classes(set weir.ClassSet) [2]string {
+	names, ok := l.names[set]
+	if !ok {
+		list := set.Names()
+		array, err := json.Marshal(list)
+		if err != nil {
+			panic(err) // an array of strings has a JSON form
 		}
-		return out.Flush()
+		names = [2]string{strings.Join(list, " "), string(array)}
+		l.names[set] = names
 	}
-	return usageError{fmt.Errorf("-format %q is none of table, json and csv", format)}
+	return names
+}
+
+// json returns a line as encoding/json would write it: nothing in it needs an escape.
+func (l *personLines) json(p *exposure.Person) []byte {
+	b := append(l.line[:0], `{"data_subject":"`...)
+	b = append(b, p.DataSubject.String()...)
+	b = append(b, `","classes":`...)
+	b = append(b, l.classes(p.Classes)[1]...)
+	b = append(b, `,"first":"`...)
+	b = p.First.AppendFormat(b, stampLayout)
+	b = append(b, `","last":"`...)
+	b = p.Last.AppendFormat(b, stampLayout)
+	b = append(b, `","count":`...)
+	b = strconv.AppendInt(b, int64(p.Count), 10)
+	l.line = append(b, "}\n"...)
+	return l.line
+}
+
+func writeTop(w io.Writer, format string, x *exposure.Index, q exposure.Query, n int, r *reading) error {
+	rows, err := newRowWriter(w, format, "principal", "people")
+	if err != nil {
+		return err
+	}
+	top, err := x.Top(q, n)
+	if err != nil {
+		return err
+	}
+	for _, t := range top {
+		object := struct {
+			Principal string `json:"principal"`
+			People    int    `json:"people"`
+		}{r.name(t.Principal), t.People}
+		if err := rows.row(object, object.Principal, strconv.Itoa(t.People)); err != nil {
+			return err
+		}
+	}
+	return rows.close()
 }
 
 // exposureReport is an answer in figures.
@@ -221,6 +146,7 @@ type exposureReport struct {
 	Unattributed int            `json:"unattributed"`
 	Disclosures  int            `json:"disclosures"`
 	ByClass      map[string]int `json:"by_class"`
+	NoneFound    []string       `json:"none_found"` // in what was read: see coverage and gaps
 	First        string         `json:"first,omitempty"`
 	Last         string         `json:"last,omitempty"`
 	Principals   int            `json:"principals"`
@@ -228,6 +154,7 @@ type exposureReport struct {
 	Coverage     float64        `json:"coverage"`
 	Gaps         []reportGap    `json:"gaps"`
 	Findings     []weir.Finding `json:"findings"`
+	Entries      uint64         `json:"entries"` // of the ledger that the answer covers, from the first on
 }
 
 type reportGap struct {
@@ -236,15 +163,19 @@ type reportGap struct {
 	Bytes     int64  `json:"bytes"`
 }
 
-func writeExposure(w io.Writer, format string, a *exposure.Answer, r *reading) error {
+func writeExposure(w io.Writer, format string, x *exposure.Index, q exposure.Query, r *reading) error {
+	a, err := x.Answer(q)
+	if err != nil {
+		return err
+	}
 	unit := a.Unit
 	if unit == "" {
 		unit = strings.Join(r.units, ",")
 	}
 	report := exposureReport{
-		People: len(a.People), Unit: unit, Unattributed: a.Unattributed.People, Disclosures: a.Disclosures, ByClass: a.ByClass(),
+		People: a.People, Unit: unit, Unattributed: a.Unattributed.People, Disclosures: a.Disclosures, ByClass: a.ByClass, NoneFound: a.NoneFound(),
 		First: stamp(a.First), Last: stamp(a.Last), Principals: len(a.Principals), ByPrincipal: []string{}, Coverage: a.Coverage(),
-		Gaps: []reportGap{}, Findings: append([]weir.Finding{}, a.Findings...),
+		Gaps: []reportGap{}, Findings: append([]weir.Finding{}, a.Findings...), Entries: a.Position,
 	}
 	for _, p := range a.Principals {
 		report.ByPrincipal = append(report.ByPrincipal, r.name(p))
@@ -257,21 +188,42 @@ func writeExposure(w io.Writer, format string, a *exposure.Answer, r *reading) e
 		enc.SetIndent("", "  ")
 		return enc.Encode(report)
 	}
-	rows := [][]string{
-		{"people (" + unit + ")", strconv.Itoa(report.People)}, {"unattributed", strconv.Itoa(report.Unattributed)},
-		{"disclosures", strconv.Itoa(report.Disclosures)}, {"first", report.First}, {"last", report.Last},
-		{"received by", strings.Join(report.ByPrincipal, ", ")}, {"coverage", strconv.FormatFloat(report.Coverage, 'f', 4, 64)},
-	}
-	for _, name := range slices.Sorted(maps.Keys(report.ByClass)) {
-		rows = append(rows, []string{"class " + name, strconv.Itoa(report.ByClass[name])})
-	}
-	for _, g := range report.Gaps {
-		rows = append(rows, []string{"gap " + g.Reason, fmt.Sprintf("%d bytes in %d responses", g.Bytes, g.Responses)})
-	}
-	return writeRows(w, format, []string{"figure", "value"}, len(rows), func(i int) ([]string, any) { return rows[i], nil })
+	return writeFigures(w, format, report.figures())
 }
 
-func accountingCommand(c *call) error {
+// figures are the report's rows. A table of thousands of principals is nobody's help: -top has them in their order.
+func (r *exposureReport) figures() [][]string {
+	const most = 20
+	by := strings.Join(r.ByPrincipal[:min(most, len(r.ByPrincipal))], ", ")
+	if more := len(r.ByPrincipal) - most; more > 0 {
+		by += fmt.Sprintf(" and %d more: see -top", more)
+	}
+	coverage := strconv.FormatFloat(r.Coverage, 'f', 4, 64)
+	rows := [][]string{
+		{"people (" + r.Unit + ")", strconv.Itoa(r.People)}, {"unattributed", strconv.Itoa(r.Unattributed)},
+		{"disclosures", strconv.Itoa(r.Disclosures)}, {"first", r.First}, {"last", r.Last},
+		{"received by", by}, {"coverage", coverage},
+	}
+	for _, name := range slices.Sorted(maps.Keys(r.ByClass)) {
+		rows = append(rows, []string{"class " + name, strconv.Itoa(r.ByClass[name])})
+	}
+	if len(r.NoneFound) > 0 {
+		rows = append(rows, []string{"none found, at coverage " + coverage, strings.Join(r.NoneFound, ", ")})
+	}
+	for _, g := range r.Gaps {
+		rows = append(rows, []string{"gap " + g.Reason, fmt.Sprintf("%d bytes in %d responses", g.Bytes, g.Responses)})
+	}
+	for _, f := range r.Findings {
+		state := "in force"
+		if f.Ended {
+			state = "ended"
+		}
+		rows = append(rows, []string{f.Kind, fmt.Sprintf("%s, %s after %d people, %s", stamp(f.Time), f.Principal, f.People, state)})
+	}
+	return rows
+}
+
+func accountingCommand(c *call) (err error) {
 	unitFlag := c.flags.String("unit", "", "what the key is of: account, person, line")
 	format := c.formatFlag()
 	if err := c.parse(1, 1); err != nil {
@@ -289,117 +241,26 @@ func accountingCommand(c *call) error {
 	if err != nil {
 		return usageError{err}
 	}
-	list, sum, err := exposure.Accounting(r.dir, r.keyring.DataSubject(unit, key))
+	x, err := r.index(c)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, x.Close()) }()
+	list, err := x.Accounting(r.keyring.DataSubject(unit, key))
 	if err != nil {
 		return err
 	}
 	w := bufio.NewWriter(c.stdout)
-	err = writeRows(w, *format, []string{"time", "principal", "classes", "route"}, len(list), func(i int) ([]string, any) {
-		d := list[i]
-		row := []string{stamp(d.Time), r.name(d.Principal), strings.Join(d.Classes.Names(), " "), d.Route}
-		return row, map[string]any{"time": row[0], "principal": row[1], "classes": d.Classes.Names(), "route": d.Route}
-	})
-	return errors.Join(err, w.Flush(), damaged(sum))
-}
-
-func pseudonymCommand(c *call) error {
-	unitFlag := c.flags.String("unit", "", "what the keys are of: account, person, line")
-	if err := c.parse(1, -1); err != nil {
-		return err
-	}
-	r, err := c.openReading()
+	rows, err := newRowWriter(w, *format, "time", "principal", "classes", "route")
 	if err != nil {
 		return err
 	}
-	unit, err := r.unit(*unitFlag)
-	if err != nil {
-		return err
-	}
-	w := bufio.NewWriter(c.stdout)
-	write := func(key string) error {
-		canonical, err := weir.CanonicalString(key)
-		if err != nil {
-			return fmt.Errorf("key %q: %w", key, err)
-		}
-		_, err = fmt.Fprintln(w, r.keyring.DataSubject(unit, canonical))
-		return err
-	}
-	if !slices.Equal(c.args, []string{"-"}) {
-		for _, key := range c.args {
-			if err := write(key); err != nil {
-				return errors.Join(err, w.Flush())
-			}
-		}
-		return w.Flush()
-	}
-	lines := bufio.NewScanner(c.stdin)
-	for lines.Scan() {
-		if err := write(lines.Text()); err != nil {
-			return errors.Join(err, w.Flush())
+	for _, d := range list {
+		at, who := stamp(d.Time), r.name(d.Principal)
+		object := map[string]any{"time": at, "principal": who, "classes": d.Classes.Names(), "route": d.Route}
+		if err := rows.row(object, at, who, strings.Join(d.Classes.Names(), " "), d.Route); err != nil {
+			return err
 		}
 	}
-	return errors.Join(lines.Err(), w.Flush())
-}
-
-func statementCommand(c *call) error {
-	query := c.queryFlags(false)
-	out := c.flags.String("o", "", "the `file` to write")
-	if err := c.parse(0, 0); err != nil {
-		return err
-	}
-	if *out == "" {
-		return usageError{errors.New("-o is missing")}
-	}
-	r, err := c.openReading()
-	if err != nil {
-		return err
-	}
-	q, err := query(r)
-	if err != nil {
-		return err
-	}
-	msg, err := makeStatement(r.dir, r.keyring, r.cfg.guardName(), q)
-	if err != nil {
-		return err
-	}
-	return writeFile(*out, msg)
-}
-
-// makeStatement computes and signs a statement and the checkpoint in it, both of the same reading of the ledger.
-func makeStatement(dir ledger.FS, keyring *weir.Keyring, name string, q exposure.Query) ([]byte, error) {
-	a, err := exposure.Compute(dir, q)
-	if err != nil {
-		return nil, err
-	}
-	if len(a.Ledger.Faults) > 0 {
-		return nil, fmt.Errorf("the ledger is damaged (%s): a statement about part of it is not signed", a.Ledger.Faults[0])
-	}
-	signer, err := keyring.Signer(name)
-	if err != nil {
-		return nil, err
-	}
-	checkpoint, err := weir.Checkpoint{Origin: name, Size: a.Ledger.Entries, Root: a.Ledger.Root}.Sign(signer)
-	if err != nil {
-		return nil, err
-	}
-	return a.Statement(name, time.Now(), string(checkpoint)).Sign(signer)
-}
-
-// writeFile writes a file whole or not at all.
-func writeFile(path string, data []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), ".weir-*")
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(f, bytes.NewReader(data))
-	if err == nil {
-		err = errors.Join(f.Chmod(0o644), f.Sync())
-	}
-	if err = errors.Join(err, f.Close()); err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(f.Name()))
-	}
-	return nil
+	return errors.Join(rows.close(), w.Flush(), damagedAnswer(x))
 }

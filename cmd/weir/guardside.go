@@ -25,6 +25,7 @@ type guardSide struct {
 	addr     string
 	lock     *ledger.Lock
 	kept     *keptCheckpoint // nil if none is kept
+	follower *follower       // of the exposure index
 	servers  []*http.Server
 	failures chan error
 	upkeep   sync.WaitGroup // what runs until stop is closed
@@ -72,6 +73,9 @@ func startGuardAs(cfg *config, log *slog.Logger, decided ruling) (*guardSide, er
 			return nil, errors.Join(cfg.errorf("guard: admin: cannot listen on %q: %w", cfg.Guard.Admin, cause(err)), listener.Close(), control.Close(), side.closeLedger())
 		}
 		side.serve(admin, adminHandler(side.guard))
+	}
+	if side.follower, err = follow(cfg.ledgerDir(), log); err != nil {
+		return nil, errors.Join(err, listener.Close(), control.Close(), side.closeLedger())
 	}
 	handler := proxy.New(proxy.Options{Guard: side.guard, Upstream: upstream, Log: log})
 	side.serve(listener, handler)
@@ -194,7 +198,7 @@ func (s *guardSide) Close() error {
 	for _, srv := range s.servers {
 		errs = append(errs, srv.Shutdown(ctx))
 	}
-	return errors.Join(append(errs, s.closeLedger())...)
+	return errors.Join(append(errs, s.follower.Close(), s.closeLedger())...)
 }
 
 func (s *guardSide) closeLedger() error {

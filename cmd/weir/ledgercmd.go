@@ -124,7 +124,7 @@ func statCommand(c *call) error {
 	for _, k := range []string{"disclosed", "none found", "refused", "gap", "block", "unblock"} {
 		rows = append(rows, []string{k, fmt.Sprint(kinds[k])})
 	}
-	return errors.Join(writeRows(c.stdout, "table", []string{"figure", "value"}, len(rows), func(i int) ([]string, any) { return rows[i], nil }), damaged(sum))
+	return errors.Join(writeFigures(c.stdout, "table", rows), damaged(sum))
 }
 
 func checkpointCommand(c *call) error {

@@ -29,8 +29,9 @@ func commands() []command {
 	return []command{
 		{"demo", "[-fast] [-json]", "one incident, end to end, on this machine", demo},
 		{"serve", "[-take-over]", "guard and register: what the config names", serve},
-		{"exposure", "[-principal P] [-route R] [-from T] [-to T] [-list] [-format table|json|csv]", "whose data left, which classes, by whom", exposureCommand},
+		{"exposure", "[-principal P] [-route R] [-class C] [-from T] [-to T] [-list | -top N | -identify FILE -key COLUMN] [-format table|json|csv]", "whose data left, which classes, by whom", exposureCommand},
 		{"statement", "[-from T] [-to T] [-principal P] -o FILE", "sign an exposure statement", statementCommand},
+		{"statement verify", "[-key VERIFIER-KEY] [-data COPY] [-format table|json|csv] FILE", "check a statement's signature; against a copy of the ledger, count every figure again", verifyStatementCommand},
 		{"accounting", "[-route R | -unit U] [-format table|json|csv] SUBJECT-KEY", "who has seen this person's data", accountingCommand},
 		{"pseudonym", "[-unit U] [KEY ... | -]", "the ledger's name for a person, one line per key (- reads standard input)", pseudonymCommand},
 		{"ledger verify", "[-checkpoint FILE] [-key VERIFIER-KEY]", "check every byte of the ledger, or of a copy", verifyCommand},

@@ -1,26 +1,56 @@
 // Package exposure computes from the ledger whose data left: which people, which classes, by whom, from when to when.
 //
-// Every answer is a recount of the ledger (P5): nothing is estimated and nothing is kept beside it. What could not be
-// attributed to a person is counted apart, and what was released unread is a gap that lowers the coverage.
+// Every answer equals a recount of the ledger (P5): nothing is estimated. What could not be attributed to a person is counted
+// apart, and what was released unread is a gap that lowers the coverage.
+//
+// An [Index] follows the ledger and keeps, on disk, what it read in two orders. By principal: chunks of outcomes in the
+// ledger's order, with its milliseconds; and for who has much, buckets of days and longer, in which the distinct people are
+// counted already. By data subject: for each person the chunks that name them, which are then read. People are numbered in
+// the order in which the ledger met them, and sets of people are sets of such numbers. An answer takes the largest buckets
+// that lie in the time asked about and the outcomes, one by one, that no bucket covers; so it is exact at any edge. The
+// ledger remains the only record: whatever of the index is lost, damaged or in doubt is made anew from it.
 package exposure
 
 import (
 	"cmp"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 	"time"
 
 	"weir"
-	"weir/internal/ledger"
 )
 
 // A Query restricts what is counted; the zero value asks for all.
 type Query struct {
 	Principal *weir.Pseudonym
-	Route     string    // a route's pattern
-	From, To  time.Time // From is inclusive, To exclusive; zero times are no bounds
+	Route     string        // a route's pattern
+	Classes   weir.ClassSet // only disclosures that hold any of these; 0 is no restriction
+	From, To  time.Time     // From is inclusive, To exclusive; zero times are no bounds
 }
+
+// bounds are the query's times as the ledger has them, whole milliseconds, the end exclusive.
+func (q *Query) bounds() (from, to int64) {
+	from, to = math.MinInt64, math.MaxInt64
+	if !q.From.IsZero() {
+		from = ceilMillis(q.From)
+	}
+	if !q.To.IsZero() {
+		to = ceilMillis(q.To)
+	}
+	return from, to
+}
+
+func ceilMillis(t time.Time) int64 {
+	ms := t.UnixMilli()
+	if t.Nanosecond()%1e6 != 0 {
+		ms++
+	}
+	return ms
+}
+
+func timeOf(millis int64) time.Time { return time.UnixMilli(millis).UTC() }
 
 // A Person is what left of one data subject.
 type Person struct {
@@ -33,8 +63,10 @@ type Person struct {
 // An Answer is what the ledger says to a query.
 type Answer struct {
 	Query        Query
-	Unit         string // what one data subject is; several units are joined by commas
-	People       []Person
+	Position     uint64         // entries of the ledger that it covers, from the first on
+	Unit         string         // what one data subject is; several units are joined by commas
+	People       int            // distinct data subjects
+	ByClass      map[string]int // distinct data subjects of each class that was seen
 	Unattributed weir.Unattributed
 	Disclosures  int
 	First, Last  time.Time        // of the disclosures; zero if there is none
@@ -42,7 +74,6 @@ type Answer struct {
 	Bytes        int64            // upstream body bytes released
 	Gaps         []Gap
 	Findings     []weir.Finding
-	Ledger       *ledger.Summary
 }
 
 // A Gap is what was released unread for one reason.
@@ -50,124 +81,6 @@ type Gap struct {
 	Reason    weir.Reason
 	Responses int
 	Bytes     int64
-}
-
-// Compute reads the ledger and answers the query. A damaged ledger is answered from what can be read; the summary's faults
-// say what is missing.
-func Compute(fsys ledger.FS, q Query) (*Answer, error) {
-	c := &count{answer: &Answer{Query: q}, people: map[weir.Pseudonym]*Person{}, principals: map[weir.Pseudonym]bool{}, gaps: map[weir.Reason]*Gap{}, units: map[string]bool{}, blocks: map[weir.Pseudonym]int{}}
-	sum, err := ledger.Read(fsys, ledger.ReadOptions{Visit: c.visit})
-	if err != nil {
-		return nil, err
-	}
-	return c.finish(sum), nil
-}
-
-type count struct {
-	answer     *Answer
-	people     map[weir.Pseudonym]*Person
-	principals map[weir.Pseudonym]bool
-	gaps       map[weir.Reason]*Gap
-	units      map[string]bool
-	blocks     map[weir.Pseudonym]int // place of the principal's latest finding
-}
-
-// asksFor reports whether the query covers that principal at that time.
-func (q Query) asksFor(who weir.Pseudonym, at time.Time) bool {
-	return (q.Principal == nil || *q.Principal == who) && !at.Before(q.From) && (q.To.IsZero() || at.Before(q.To))
-}
-
-func (c *count) visit(e ledger.Entry) error {
-	a := c.answer
-	switch b := e.Body.(type) {
-	case *ledger.Outcome:
-		if a.Query.asksFor(b.Principal, e.Time) && (a.Query.Route == "" || a.Query.Route == b.Route) {
-			c.outcome(e.Time, &b.Outcome)
-		}
-	case *ledger.Block:
-		if a.Query.asksFor(b.Principal, e.Time) {
-			f := weir.Finding{Kind: "quota_block", Time: e.Time, Principal: b.Principal.String(), People: b.People, Quota: b.Quota, Window: b.Window.String()}
-			if b.Cause == ledger.ByHand {
-				f.Kind, f.Window = "manual_block", ""
-			}
-			c.blocks[b.Principal] = len(a.Findings)
-			a.Findings = append(a.Findings, f)
-		}
-	case *ledger.Unblock:
-		if at, ok := c.blocks[b.Principal]; ok {
-			a.Findings[at].Ended = true
-		}
-	}
-	return nil
-}
-
-func (c *count) outcome(at time.Time, o *weir.Outcome) {
-	a := c.answer
-	a.Bytes += o.Bytes
-	if o.Kind == weir.Gap {
-		g := c.gaps[o.Reason]
-		if g == nil {
-			g = &Gap{Reason: o.Reason}
-			c.gaps[o.Reason] = g
-		}
-		g.Responses++
-		g.Bytes += o.Bytes
-	}
-	if len(o.Released) == 0 && o.Unattached.People == 0 { // a gap may hold what was seen before reading broke off
-		return
-	}
-	c.units[o.Unit] = true
-	c.principals[o.Principal] = true
-	a.Unattributed.People += o.Unattached.People
-	a.Unattributed.Classes |= o.Unattached.Classes
-	for _, r := range o.Released {
-		p := c.people[r.DataSubject]
-		if p == nil {
-			p = &Person{DataSubject: r.DataSubject, First: at}
-			c.people[r.DataSubject] = p
-		}
-		p.Classes |= r.Classes
-		p.Last = at
-		p.Count++
-		a.Disclosures++
-		if a.First.IsZero() {
-			a.First = at
-		}
-		a.Last = at
-	}
-}
-
-func (c *count) finish(sum *ledger.Summary) *Answer {
-	a := c.answer
-	a.Ledger = sum
-	a.Unit = strings.Join(slices.Sorted(maps.Keys(c.units)), ",")
-	a.People = make([]Person, 0, len(c.people))
-	for _, p := range c.people {
-		a.People = append(a.People, *p)
-	}
-	slices.SortFunc(a.People, func(x, y Person) int {
-		return cmp.Or(x.First.Compare(y.First), slices.Compare(x.DataSubject[:], y.DataSubject[:]))
-	})
-	for p := range c.principals {
-		a.Principals = append(a.Principals, p)
-	}
-	slices.SortFunc(a.Principals, func(x, y weir.Pseudonym) int { return slices.Compare(x[:], y[:]) })
-	for _, g := range c.gaps {
-		a.Gaps = append(a.Gaps, *g)
-	}
-	slices.SortFunc(a.Gaps, func(x, y Gap) int { return cmp.Compare(x.Reason, y.Reason) })
-	return a
-}
-
-// ByClass counts the distinct people of each class that was seen.
-func (a *Answer) ByClass() map[string]int {
-	counts := map[string]int{}
-	for _, p := range a.People {
-		for _, name := range p.Classes.Names() {
-			counts[name]++
-		}
-	}
-	return counts
 }
 
 // Coverage is the share of the upstream body bytes released that was read, from 0 to 1; of nothing, all was read.
@@ -185,28 +98,41 @@ func (a *Answer) Coverage() float64 {
 // Seen is every class that left, of people and unattributed alike.
 func (a *Answer) Seen() weir.ClassSet {
 	seen := a.Unattributed.Classes
-	for _, p := range a.People {
-		seen |= p.Classes
+	for _, c := range weir.Classes() {
+		if a.ByClass[c.String()] > 0 {
+			seen |= weir.Set(c)
+		}
 	}
 	return seen
 }
 
-// Statement returns what the guard of that name can sign about the answer. checkpoint is the ledger's signed checkpoint.
+// NoneFound returns the names of the classes that were looked for and not found in what was read: no more than the coverage
+// and the gaps allow to say. "other" is not among them: nobody can look for that.
+func (a *Answer) NoneFound() []string {
+	names := []string{}
+	seen := a.Seen()
+	for _, c := range weir.Classes() {
+		if c != weir.Other && !seen.Has(c) {
+			names = append(names, c.String())
+		}
+	}
+	return names
+}
+
+// Statement returns what the guard of that name can sign about the answer. checkpoint is the ledger's signed checkpoint at
+// the answer's position.
 func (a *Answer) Statement(guard string, made time.Time, checkpoint string) weir.Statement {
 	s := weir.Statement{
 		Guard: guard, Made: made.UTC().Truncate(time.Millisecond), From: bound(a.Query.From), To: bound(a.Query.To), Unit: cmp.Or(a.Unit, "account"),
-		People: len(a.People), Unattached: a.Unattributed.People, Disclosures: a.Disclosures, ByClass: a.ByClass(), NoneFound: []string{},
+		People: a.People, Unattached: a.Unattributed.People, Disclosures: a.Disclosures, ByClass: maps.Clone(a.ByClass), NoneFound: a.NoneFound(),
 		First: bound(a.First), Last: bound(a.Last), Principals: len(a.Principals), Coverage: a.Coverage(),
 		Gaps: []weir.StatementGap{}, Findings: append([]weir.Finding{}, a.Findings...), Checkpoint: checkpoint,
 	}
 	if a.Query.Principal != nil {
 		s.Principal = a.Query.Principal.String()
 	}
-	seen := a.Seen()
-	for _, c := range weir.Classes() {
-		if c != weir.Other && !seen.Has(c) { // nobody can look for "other" and not find it
-			s.NoneFound = append(s.NoneFound, c.String())
-		}
+	for _, p := range a.Principals {
+		s.ReceivedBy = append(s.ReceivedBy, p.String())
 	}
 	for _, g := range a.Gaps {
 		s.Gaps = append(s.Gaps, weir.StatementGap{Reason: g.Reason.String(), Responses: g.Responses, Bytes: g.Bytes})
@@ -222,20 +148,75 @@ func bound(t time.Time) *time.Time {
 	return &t
 }
 
-// Accounting returns every disclosure of one data subject, in the ledger's order (45 CFR 164.528; GDPR 15(1)(c)).
-func Accounting(fsys ledger.FS, subject weir.Pseudonym) ([]weir.Disclosure, *ledger.Summary, error) {
-	list := []weir.Disclosure{}
-	sum, err := ledger.Read(fsys, ledger.ReadOptions{Visit: func(e ledger.Entry) error {
-		o, ok := e.Body.(*ledger.Outcome)
-		if !ok {
-			return nil
-		}
-		for _, r := range o.Released {
-			if r.DataSubject == subject {
-				list = append(list, weir.Disclosure{Time: e.Time, Principal: o.Principal, DataSubject: subject, Classes: r.Classes, Route: o.Route})
+// Answer answers a query in figures.
+func (x *Index) Answer(q Query) (a *Answer, err error) {
+	err = x.ask(func() error {
+		t := newTally(q)
+		for _, s := range x.segs {
+			if err := t.segment(s); err != nil {
+				return err
 			}
 		}
-		return nil
-	}})
-	return list, sum, err
+		t.tail(x.tail)
+		a, err = t.answer()
+		if a != nil {
+			a.Position, a.Findings = x.tail.to, x.findings(&q)
+		}
+		return err
+	}, notStarted)
+	return a, err
+}
+
+// findings returns the blocks that the query asks for, and whether each has ended since.
+func (x *Index) findings(q *Query) (list []weir.Finding) {
+	from, to := q.bounds()
+	latest := map[weir.Pseudonym]int{} // place of the principal's latest finding
+	note := func(b *blockEntry) {
+		if b.unblock {
+			if at, ok := latest[b.principal]; ok {
+				list[at].Ended = true
+			}
+			return
+		}
+		if q.Principal != nil && *q.Principal != b.principal || b.millis < from || b.millis >= to {
+			return
+		}
+		f := weir.Finding{Kind: "quota_block", Time: timeOf(b.millis), Principal: b.principal.String(), People: b.people, Quota: b.quota, Window: (time.Duration(b.window) * time.Millisecond).String()}
+		if b.byHand {
+			f.Kind, f.Window = "manual_block", ""
+		}
+		latest[b.principal] = len(list)
+		list = append(list, f)
+	}
+	for _, s := range x.segs {
+		for i := range s.blocks {
+			note(&s.blocks[i])
+		}
+	}
+	for i := range x.tail.blocks {
+		note(&x.tail.blocks[i])
+	}
+	return list
+}
+
+// answer finishes a tally.
+func (t *tally) answer() (*Answer, error) {
+	a := &Answer{
+		Query: t.q, Unattributed: weir.Unattributed{People: int(t.loosePeople), Classes: t.looseClasses}, Disclosures: int(t.all.count), Bytes: int64(t.bytes),
+		Unit: strings.Join(slices.Sorted(maps.Keys(t.units)), ","),
+	}
+	if t.all.count > 0 {
+		a.First, a.Last = timeOf(t.all.first), timeOf(t.all.last)
+	}
+	for p := range t.principals {
+		a.Principals = append(a.Principals, p)
+	}
+	slices.SortFunc(a.Principals, func(x, y weir.Pseudonym) int { return slices.Compare(x[:], y[:]) })
+	for _, g := range t.gaps {
+		a.Gaps = append(a.Gaps, *g)
+	}
+	slices.SortFunc(a.Gaps, func(x, y Gap) int { return cmp.Compare(x.Reason, y.Reason) })
+	var err error
+	a.People, a.ByClass, err = t.distinct()
+	return a, err
 }

@@ -1,0 +1,282 @@
+package exposure
+
+import (
+	"encoding/binary"
+	"math/bits"
+	"sort"
+
+	"weir"
+)
+
+// A chunk is a run of one principal's outcomes, in the ledger's order, and the disclosures in them. Its columns are those of
+// the index; shapes and sets are numbers in its segment's tables.
+type chunk struct {
+	millis  []uint64 // ledger time of each outcome, Unix ms
+	shapes  []uint64 // what kind of outcome it was
+	bytes   []uint64 // upstream body bytes that were released
+	records []uint64 // how many disclosures each outcome has
+	people  []uint64 // dense ids, outcome by outcome
+	sets    []uint64 // the class set of each disclosure
+	loose   []loose
+
+	ends    []int // of each outcome's disclosures; filled by finish
+	scratch []uint64
+}
+
+// loose is what one outcome released of people who could not be named.
+type loose struct {
+	outcome int
+	people  uint64
+	set     uint64
+}
+
+func (c *chunk) reset() {
+	c.millis, c.shapes, c.bytes, c.records = c.millis[:0], c.shapes[:0], c.bytes[:0], c.records[:0]
+	c.people, c.sets, c.loose, c.ends = c.people[:0], c.sets[:0], c.loose[:0], c.ends[:0]
+}
+
+// size is what a chunk's limit counts.
+func (c *chunk) size() int { return max(len(c.millis), len(c.people)) }
+
+// add appends another chunk, which begins no earlier.
+func (c *chunk) add(o *chunk) {
+	for _, l := range o.loose {
+		l.outcome += len(c.millis)
+		c.loose = append(c.loose, l)
+	}
+	c.millis, c.shapes = append(c.millis, o.millis...), append(c.shapes, o.shapes...)
+	c.bytes, c.records = append(c.bytes, o.bytes...), append(c.records, o.records...)
+	c.people, c.sets = append(c.people, o.people...), append(c.sets, o.sets...)
+}
+
+func (c *chunk) finish() {
+	c.ends = c.ends[:0]
+	at := 0
+	for _, n := range c.records {
+		at += int(n)
+		c.ends = append(c.ends, at)
+	}
+}
+
+// between returns the outcomes whose time is in [from, to).
+func (c *chunk) between(from, to int64) (first, end int) {
+	first = sort.Search(len(c.millis), func(i int) bool { return int64(c.millis[i]) >= from })
+	end = first + sort.Search(len(c.millis)-first, func(i int) bool { return int64(c.millis[first+i]) >= to })
+	return first, end
+}
+
+// disclosures returns where the disclosures of the outcomes from first to end stand.
+func (c *chunk) disclosures(first, end int) (from, to int) {
+	if first > 0 {
+		from = c.ends[first-1]
+	}
+	if end > 0 {
+		to = c.ends[end-1]
+	}
+	return from, max(from, to)
+}
+
+// On disk a chunk is: uvarint outcomes, disclosures, loose rows | uvarint first time | columns of gaps between times, shapes,
+// bytes, records | byte form, columns of people and sets | loose rows | columnPad bytes. People are ids as they are (form 0),
+// or where that is shorter zigzag differences (form 1), as of a caller that walks through everybody.
+const (
+	plainPeople = 0
+	stepPeople  = 1
+)
+
+// mostInChunk bounds the memory that a chunk which is not what it was can ask for. An answer that the guard releases has
+// fewer records.
+const mostInChunk = 1 << 21
+
+func appendChunk(dst []byte, c *chunk) []byte {
+	for _, n := range [...]uint64{uint64(len(c.millis)), uint64(len(c.people)), uint64(len(c.loose)), c.millis[0]} {
+		dst = binary.AppendUvarint(dst, n)
+	}
+	c.scratch = c.scratch[:0]
+	for i, t := range c.millis[1:] {
+		c.scratch = append(c.scratch, t-c.millis[i])
+	}
+	dst = appendColumn(dst, c.scratch)
+	dst = appendColumn(dst, c.shapes)
+	dst = appendColumn(dst, c.bytes)
+	dst = appendColumn(dst, c.records)
+	if len(c.people) > 0 {
+		form, steps := c.steps()
+		dst = append(dst, form)
+		dst = appendColumn(dst, steps)
+		dst = appendColumn(dst, c.sets)
+	}
+	for _, l := range c.loose {
+		for _, n := range [...]uint64{uint64(l.outcome), l.people, l.set} {
+			dst = binary.AppendUvarint(dst, n)
+		}
+	}
+	return append(dst, make([]byte, columnPad)...)
+}
+
+// steps returns the people's column in the form that is likely to be shorter.
+func (c *chunk) steps() (form byte, vals []uint64) {
+	c.scratch = c.scratch[:0]
+	least, most, sum, before := c.people[0], c.people[0], uint64(0), uint64(0)
+	for _, p := range c.people {
+		step := int64(p - before)
+		zigzag := uint64(step)<<1 ^ uint64(step>>63)
+		c.scratch = append(c.scratch, zigzag)
+		if before != 0 || len(c.scratch) > 1 {
+			sum += zigzag
+		}
+		least, most, before = min(least, p), max(most, p), p
+	}
+	if bits.Len64(sum/uint64(len(c.people)))+2 < bits.Len64(most-least) {
+		return stepPeople, c.scratch
+	}
+	return plainPeople, c.people
+}
+
+// limits are the sizes of what a chunk's numbers refer to.
+type limits struct {
+	people       uint32
+	shapes, sets int
+}
+
+// decode reads what appendChunk wrote and checks every number against the limits.
+func (c *chunk) decode(raw []byte, lim limits) error {
+	d := decoder{rest: raw}
+	outcomes, events, loose := d.count(mostInChunk), d.count(mostInChunk), d.count(mostInChunk)
+	first := d.uvarint()
+	if d.bad || outcomes == 0 {
+		return doubt("a chunk cannot be read")
+	}
+	c.loose = c.loose[:0]
+	c.scratch = d.column(outcomes-1, c.scratch)
+	if d.bad {
+		return doubt("a chunk's times cannot be read")
+	}
+	c.millis = grown(c.millis, outcomes)
+	c.millis[0] = first
+	for i, gap := range c.scratch {
+		first += gap
+		c.millis[i+1] = first
+	}
+	c.shapes, c.bytes = d.column(outcomes, c.shapes), d.column(outcomes, c.bytes)
+	c.records = d.column(outcomes, c.records)
+	form := byte(plainPeople)
+	c.people, c.sets = c.people[:0], c.sets[:0]
+	if events > 0 {
+		form = d.byte()
+		c.people = d.column(events, c.people)
+		c.sets = d.column(events, c.sets)
+	}
+	for range loose {
+		l := looseRow(&d)
+		if d.bad || l.outcome >= outcomes || l.set >= uint64(lim.sets) {
+			return doubt("a chunk's loose rows cannot be read")
+		}
+		c.loose = append(c.loose, l)
+	}
+	if d.bad || len(d.rest) != columnPad || form > stepPeople {
+		return doubt("a chunk cannot be read")
+	}
+	if form == stepPeople {
+		before := uint64(0)
+		for i, z := range c.people {
+			before += uint64(int64(z>>1) ^ -int64(z&1))
+			c.people[i] = before
+		}
+	}
+	return c.check(events, lim)
+}
+
+func looseRow(d *decoder) loose {
+	return loose{outcome: d.count(mostInChunk), people: d.uvarint(), set: d.uvarint()}
+}
+
+func (c *chunk) check(events int, lim limits) error {
+	total := uint64(0)
+	for _, n := range c.records {
+		if n > uint64(events) {
+			return doubt("a chunk's records do not add up")
+		}
+		total += n
+	}
+	if total != uint64(events) || most(c.people) >= uint64(lim.people) && events > 0 ||
+		most(c.shapes) >= uint64(lim.shapes) || events > 0 && most(c.sets) >= uint64(lim.sets) {
+		return doubt("a chunk names what its segment does not have")
+	}
+	c.finish()
+	return nil
+}
+
+func most(vals []uint64) (m uint64) {
+	for _, v := range vals {
+		m = max(m, v)
+	}
+	return m
+}
+
+// A shape is what outcomes share: route, unit, and what became of the response.
+type shape struct {
+	route, unit string
+	gap         bool
+	reason      weir.Reason // of a gap; of others it is not kept
+}
+
+// tables number what many outcomes share.
+type tables struct {
+	shapes  []shape
+	sets    []weir.ClassSet
+	shapeOf map[shape]int
+	setOf   map[weir.ClassSet]int
+}
+
+func newTables() *tables {
+	return &tables{shapeOf: map[shape]int{}, setOf: map[weir.ClassSet]int{}}
+}
+
+func (t *tables) shape(s shape) int {
+	n, ok := t.shapeOf[s]
+	if !ok {
+		n = len(t.shapes)
+		t.shapes, t.shapeOf[s] = append(t.shapes, s), n
+	}
+	return n
+}
+
+func (t *tables) set(s weir.ClassSet) int {
+	n, ok := t.setOf[s]
+	if !ok {
+		n = len(t.sets)
+		t.sets, t.setOf[s] = append(t.sets, s), n
+	}
+	return n
+}
+
+func (t *tables) append(dst []byte) []byte {
+	dst = binary.AppendUvarint(dst, uint64(len(t.shapes)))
+	for _, s := range t.shapes {
+		for _, text := range [...]string{s.route, s.unit} {
+			dst = append(binary.AppendUvarint(dst, uint64(len(text))), text...)
+		}
+		gap := byte(0)
+		if s.gap {
+			gap = 1
+		}
+		dst = append(dst, gap, byte(s.reason))
+	}
+	dst = binary.AppendUvarint(dst, uint64(len(t.sets)))
+	for _, s := range t.sets {
+		dst = binary.AppendUvarint(dst, uint64(s))
+	}
+	return dst
+}
+
+func decodeTables(d *decoder) *tables {
+	t := newTables()
+	for range d.count(len(d.rest)) {
+		t.shape(shape{d.text(), d.text(), d.byte() == 1, weir.Reason(d.byte())})
+	}
+	for range d.count(len(d.rest)) {
+		t.set(weir.ClassSet(d.uvarint()))
+	}
+	return t
+}

@@ -1,0 +1,213 @@
+package exposure
+
+import (
+	"encoding/binary"
+	"errors"
+	"math/bits"
+)
+
+// A column is a list of numbers, whose length its reader knows. It is stored as its least value and then, whichever is
+// shorter, each value's distance from it in as many bits as the largest needs, or that distance in a Rice code:
+//
+//	uvarint least | byte form | bits, low first
+//
+// Forms 0 to 56 are widths in bits, form 64 is eight bytes each, and 128+k is the Rice code with k low bits: the rest in
+// unary as ones before a zero, or riceEscape ones and then all 64 bits where that would be long; the bits of a Rice code
+// stand behind their length in bytes, a uvarint.
+const (
+	widestColumn = 56
+	rawColumn    = 64
+	riceColumn   = 128
+	riceEscape   = 24
+	riceMost     = 40
+)
+
+// columnPad is how many bytes must follow a column, so that its last bits can be read eight bytes at a time.
+const columnPad = 8
+
+var errColumn = errors.New("a column cannot be read")
+
+// appendColumn appends the values; whoever has appended the last column of a chunk adds columnPad bytes.
+func appendColumn(dst []byte, vals []uint64) []byte {
+	if len(vals) == 0 {
+		return dst
+	}
+	least, most, sum := vals[0], vals[0], uint64(0)
+	for _, v := range vals {
+		least, most = min(least, v), max(most, v)
+	}
+	dst = binary.AppendUvarint(dst, least)
+	width := bits.Len64(most - least)
+	if width > widestColumn {
+		dst = append(dst, rawColumn)
+		for _, v := range vals {
+			dst = binary.LittleEndian.AppendUint64(dst, v)
+		}
+		return dst
+	}
+	for _, v := range vals {
+		sum += (v - least) >> 8 // cannot overflow: 2^48 values do not fit a chunk
+	}
+	k := min(max(bits.Len64(sum<<8/uint64(len(vals)))-1, 0), riceMost)
+	best, size := -1, width*len(vals)
+	for _, try := range [...]int{k - 1, k, k + 1} {
+		if n := riceSize(vals, least, try, size); try >= 0 && try <= riceMost && n < size {
+			best, size = try, n
+		}
+	}
+	w := bitWriter{dst: dst}
+	if best < 0 {
+		w.dst = append(w.dst, byte(width))
+		for _, v := range vals {
+			w.put(v-least, width)
+		}
+		return w.flush()
+	}
+	w.dst = binary.AppendUvarint(append(w.dst, riceColumn+byte(best)), uint64(size+7)/8)
+	for _, v := range vals {
+		w.rice(v-least, best)
+	}
+	return w.flush()
+}
+
+// riceSize is the length of the Rice code in bits; it stops counting beyond limit.
+func riceSize(vals []uint64, least uint64, k, limit int) int {
+	n := 0
+	for _, v := range vals {
+		if q := (v - least) >> max(k, 0); q < riceEscape {
+			n += int(q) + 1 + k
+		} else {
+			n += riceEscape + 64
+		}
+		if n >= limit {
+			break
+		}
+	}
+	return n
+}
+
+type bitWriter struct {
+	dst  []byte
+	word uint64
+	n    int // bits in word, below 8 between calls
+}
+
+// put appends the low bits of v, at most widestColumn of them.
+func (w *bitWriter) put(v uint64, width int) {
+	w.word |= v << w.n
+	w.n += width
+	for w.n >= 8 {
+		w.dst = append(w.dst, byte(w.word))
+		w.word >>= 8
+		w.n -= 8
+	}
+}
+
+func (w *bitWriter) rice(v uint64, k int) {
+	q := v >> k
+	if q >= riceEscape {
+		w.put(1<<riceEscape-1, riceEscape)
+		w.put(v&(1<<32-1), 32)
+		w.put(v>>32, 32)
+		return
+	}
+	w.put(1<<q-1, int(q)+1)
+	w.put(v&(1<<k-1), k)
+}
+
+func (w *bitWriter) flush() []byte {
+	if w.n > 0 {
+		w.dst = append(w.dst, byte(w.word))
+	}
+	return w.dst
+}
+
+// readColumn reads n values into out, which it grows where it must, and returns what follows the column.
+func readColumn(src []byte, n int, out []uint64) (vals []uint64, rest []byte, err error) {
+	if n == 0 {
+		return out[:0], src, nil
+	}
+	least, size := binary.Uvarint(src)
+	if size <= 0 || len(src) < size+1+columnPad || n < 0 {
+		return nil, nil, errColumn
+	}
+	form, src := src[size], src[size+1:]
+	if form < riceColumn {
+		width := int(form)
+		need := n * width / 8
+		if n*width%8 > 0 {
+			need++
+		}
+		if width > widestColumn && width != rawColumn || n > 1<<32 || need > len(src)-columnPad {
+			return nil, nil, errColumn
+		}
+		vals = grown(out, n)
+		unpack(vals, src, least, width)
+		return vals, src[need:], nil
+	}
+	length, size := binary.Uvarint(src)
+	if size <= 0 || length > uint64(len(src)) || len(src)-size-int(length) < columnPad || uint64(n) > 8*length || form-riceColumn > riceMost {
+		return nil, nil, errColumn
+	}
+	vals = grown(out, n)
+	src = src[size:]
+	if !unrice(vals, src[:int(length)+columnPad], least, int(form-riceColumn)) {
+		return nil, nil, errColumn
+	}
+	return vals, src[length:], nil
+}
+
+func grown(s []uint64, n int) []uint64 {
+	if cap(s) < n {
+		return make([]uint64, n)
+	}
+	return s[:n]
+}
+
+func unpack(vals []uint64, src []byte, least uint64, width int) {
+	switch width {
+	case 0:
+		for i := range vals {
+			vals[i] = least
+		}
+	case rawColumn:
+		for i := range vals {
+			vals[i] = binary.LittleEndian.Uint64(src[8*i:])
+		}
+	default:
+		mask, at := uint64(1)<<width-1, 0
+		for i := range vals {
+			vals[i] = least + binary.LittleEndian.Uint64(src[at>>3:])>>(at&7)&mask
+			at += width
+		}
+	}
+}
+
+// unrice reports whether src holds that many values; columnPad bytes of it are what follows the code.
+func unrice(vals []uint64, src []byte, least uint64, k int) bool {
+	mask, at, end := uint64(1)<<k-1, 0, 8*(len(src)-columnPad)
+	for i := range vals {
+		if at >= end {
+			return false
+		}
+		q := bits.TrailingZeros64(^(binary.LittleEndian.Uint64(src[at>>3:]) >> (at & 7)))
+		if q >= riceEscape {
+			at += riceEscape
+			if at+64 > end {
+				return false
+			}
+			low := binary.LittleEndian.Uint64(src[at>>3:]) >> (at & 7) & (1<<32 - 1)
+			at += 32
+			vals[i] = least + (low | binary.LittleEndian.Uint64(src[at>>3:])>>(at&7)<<32)
+			at += 32
+			continue
+		}
+		at += q + 1
+		if at+k > end {
+			return false
+		}
+		vals[i] = least + (uint64(q)<<k | binary.LittleEndian.Uint64(src[at>>3:])>>(at&7)&mask)
+		at += k
+	}
+	return true
+}

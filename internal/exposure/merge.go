@@ -1,0 +1,185 @@
+package exposure
+
+import (
+	"cmp"
+	"errors"
+	"io"
+	"slices"
+
+	"weir"
+)
+
+// merge writes segments that follow one another as one.
+func merge(w *segmentWriter, in []*segment) error {
+	m := &merger{w: w, in: in, shapes: make([][]uint64, len(in)), sets: make([][]uint64, len(in)), moved: make([][]uint32, len(in))}
+	for i, s := range in {
+		for _, x := range s.tables.shapes {
+			m.shapes[i] = append(m.shapes[i], uint64(w.seg.tables.shape(x)))
+		}
+		for _, x := range s.tables.sets {
+			m.sets[i] = append(m.sets[i], uint64(w.seg.tables.set(x)))
+		}
+		m.moved[i] = make([]uint32, len(s.chunks))
+		w.seg.blocks = append(w.seg.blocks, s.blocks...)
+	}
+	if err := m.principals(); err != nil {
+		return err
+	}
+	if err := m.people(); err != nil {
+		return err
+	}
+	refs := w.references()
+	if err := m.references(refs); err != nil {
+		return err
+	}
+	return w.finish(refs)
+}
+
+type merger struct {
+	w            *segmentWriter
+	in           []*segment
+	shapes, sets [][]uint64 // the new numbers, by segment
+	moved        [][]uint32 // the new number of each chunk, by segment
+	reader       chunkReader
+}
+
+// part is a principal's place in one of the segments.
+type part struct{ seg, party int }
+
+func (m *merger) principals() error {
+	var parts []part
+	for i, s := range m.in {
+		for n := range s.who {
+			parts = append(parts, part{i, n})
+		}
+	}
+	slices.SortFunc(parts, func(a, b part) int {
+		p, q := &m.in[a.seg].who[a.party].name, &m.in[b.seg].who[b.party].name
+		return cmp.Or(slices.Compare(p[:], q[:]), cmp.Compare(a.seg, b.seg))
+	})
+	for len(parts) > 0 {
+		name := m.in[parts[0].seg].who[parts[0].party].name
+		n, outcomes, events := 0, 0, 0
+		for ; n < len(parts) && m.in[parts[n].seg].who[parts[n].party].name == name; n++ {
+			s := m.in[parts[n].seg]
+			for _, c := range s.chunks[s.who[parts[n].party].from:s.who[parts[n].party].to] {
+				outcomes, events = outcomes+int(c.outcomes), events+int(c.events)
+			}
+		}
+		m.w.begin(name, max(outcomes, events))
+		for _, p := range parts[:n] {
+			if err := m.chunks(p); err != nil {
+				return err
+			}
+		}
+		if err := m.w.end(); err != nil {
+			return err
+		}
+		parts = parts[n:]
+	}
+	return nil
+}
+
+func (m *merger) chunks(p part) error {
+	s := m.in[p.seg]
+	for n := s.who[p.party].from; n < s.who[p.party].to; n++ {
+		c, err := m.reader.read(s, n)
+		if err != nil {
+			return err
+		}
+		for i, x := range c.shapes {
+			c.shapes[i] = m.shapes[p.seg][x]
+		}
+		for i, x := range c.sets {
+			c.sets[i] = m.sets[p.seg][x]
+		}
+		for i, l := range c.loose {
+			c.loose[i].set = m.sets[p.seg][l.set]
+		}
+		number, err := m.w.append(c)
+		if err != nil {
+			return err
+		}
+		m.moved[p.seg][n] = uint32(number)
+	}
+	return nil
+}
+
+func (m *merger) people() error {
+	base, n := m.in[0].book.base, 0
+	for _, s := range m.in {
+		if s.book.base != base+uint32(n) {
+			return doubt("%s does not number people on from the segment before", s.name)
+		}
+		n += s.book.n
+	}
+	return m.w.people(base, n, func(visit func(uint32, *weir.Pseudonym)) error {
+		for _, s := range m.in {
+			column := s.book.reader(64)
+			for i := range s.book.n {
+				p, err := s.book.name(column, s.book.base+uint32(i))
+				if err != nil {
+					return err
+				}
+				visit(s.book.base-base+uint32(i), &p)
+			}
+		}
+		return nil
+	})
+}
+
+// references merges the second orders, some people at a time.
+func (m *merger) references(refs *refWriter) error {
+	const atOnce = 1 << 16
+	type head struct {
+		reader refReader
+		id     uint32
+		chunks []uint64
+		ended  bool
+	}
+	heads := make([]head, len(m.in))
+	next := func(h *head) (err error) {
+		h.id, h.chunks, err = h.reader.next()
+		if h.ended = errors.Is(err, io.EOF); h.ended {
+			err = nil
+		}
+		return err
+	}
+	for i := range heads {
+		heads[i].reader.seg = m.in[i]
+		if err := next(&heads[i]); err != nil {
+			return err
+		}
+	}
+	var pairs, scratch []uint64
+	for {
+		least := uint64(1 << 32)
+		for i := range heads {
+			if !heads[i].ended {
+				least = min(least, uint64(heads[i].id))
+			}
+		}
+		if least == 1<<32 {
+			return refs.flush()
+		}
+		pairs = pairs[:0]
+		for i := range heads {
+			for h := &heads[i]; !h.ended && uint64(h.id) < least+atOnce; {
+				for _, c := range h.chunks {
+					pairs = append(pairs, (uint64(h.id)-least)<<32|uint64(m.moved[i][c]))
+				}
+				if err := next(h); err != nil {
+					return err
+				}
+			}
+		}
+		scratch = slices.Grow(scratch[:0], len(pairs))[:len(pairs)]
+		sorted := sortPairs(pairs, scratch)
+		for i := range sorted {
+			sorted[i] += least << 32
+		}
+		if err := refs.addPairs(sorted); err != nil {
+			return err
+		}
+	}
+}

@@ -1,0 +1,5 @@
+//go:build !unix
+
+package exposure
+
+func isReadOnly(error) bool { return false }
