@@ -153,7 +153,7 @@ func find(args []string) (best command, rest []string, ok bool) {
 func usage(w io.Writer) {
 	fmt.Fprint(w, "weir records whose data an API gives out before it gives it out, stops whoever takes too much,\nand keeps the register where every figure shows who says so.\n\n")
 	for _, cmd := range commands() {
-		fmt.Fprintf(w, "  weir %-18s %s\n", cmd.name, cmd.about)
+		fmt.Fprintf(w, "  weir %-23s %s\n", cmd.name, cmd.about)
 	}
 	fmt.Fprint(w, "\nTry weir demo first. Each command takes -config FILE and -help.\n")
 }
