@@ -200,7 +200,7 @@ func (l *Log) enqueue(build func(now time.Time) []Body) (*batch, error) {
 	}
 	now := l.clock.now()
 	bodies := build(time.UnixMilli(now).UTC())
-	if len(bodies) == 0 {
+	if len(bodies) == 0 || ledgerOff {
 		return nil, nil
 	}
 	l.put(bodies, max(now, l.clock.last))
