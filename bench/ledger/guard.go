@@ -228,6 +228,9 @@ func (b *bench) guards() error {
 	variants = append(variants, variant{"guard", []string{"serve-guard", "-profile", b.profile}, self})
 	fmt.Printf("%d connections, %s each, median of %d rounds\n%8s %-20s %12s %14s %8s\n", connections, b.lasts, b.rounds, "records", "proxy", "requests/s", "CPU us/request", "ratio")
 	for _, records := range sizes {
+		if b.records != 0 && records != b.records {
+			continue
+		}
 		perRequest, rates := make([][]float64, len(variants)), make([][]float64, len(variants))
 		for range b.rounds {
 			for i, v := range variants {

@@ -29,6 +29,7 @@ func main() {
 	flags.StringVar(&b.off, "off", "", "guard: a binary of this program built with -tags weir_ledger_off")
 	flags.StringVar(&b.profile, "profile", "", "guard: write a CPU profile of the guard's process there")
 	flags.StringVar(&b.upstream, "upstream", "", "of a process that this program starts")
+	flags.IntVar(&b.records, "records", 0, "guard: only answers of so many records (1, 50 or 1000)")
 	flags.IntVar(&b.rounds, "rounds", 3, "guard: how often each measurement is taken")
 	if err := flags.Parse(os.Args[2:]); err != nil {
 		os.Exit(2)
@@ -64,6 +65,7 @@ type bench struct {
 	lasts     time.Duration
 	millions  int
 	rounds    int
+	records   int
 	off       string
 	profile   string
 	upstream  string
