@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"time"
 
@@ -300,6 +301,8 @@ func (l *Log) more() bool {
 
 // turn writes the pending batch, and begins the next volume behind it if this one is full.
 func (l *Log) turn() {
+	// Whoever is ready to run may be about to append: let them come into this write. It costs nothing where nobody is.
+	runtime.Gosched()
 	b, state := l.take()
 	if b == nil {
 		return
