@@ -104,13 +104,13 @@ func (s *guardSide) keepUp(log *slog.Logger, retain time.Duration) {
 		ticks := time.NewTicker(upkeepInterval)
 		defer ticks.Stop()
 		for {
-			if err := s.guard.Upkeep(retain); err != nil && !errors.Is(err, ledger.ErrClosed) {
-				log.Warn("old volumes of the ledger stay as they are", "error", err)
-			}
 			select {
 			case <-s.stop:
 				return
-			case <-ticks.C:
+			case <-ticks.C: // not at once: a start has enough to do
+			}
+			if err := s.guard.Upkeep(retain); err != nil && !errors.Is(err, ledger.ErrClosed) {
+				log.Warn("old volumes of the ledger stay as they are", "error", err)
 			}
 		}
 	})

@@ -81,9 +81,10 @@ type Released struct {
 // of the released body is durable (P1) and has been charged to the principal's quota (P2).
 func (x *Exchange) Answer(a Answer) (Released, *Refusal) {
 	g := x.guard
-	res := g.results.Get().(*inspect.Result)
-	defer g.results.Put(res)
-	rd := x.read(&a, res)
+	rd := g.readings.Get().(*reading)
+	defer g.readings.Put(rd)
+	rd.reset()
+	x.read(&a, rd)
 	allowed := rd.reason == weir.RoutePasses || rd.reason == weir.NotJSON && x.route.PassOther
 	if rd.reason != weir.NoReason && !allowed && !x.route.Observe {
 		return Released{}, x.Refuse(rd.reason)

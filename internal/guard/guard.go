@@ -85,7 +85,7 @@ type Guard struct {
 	counter *quota.Counter
 	live    live
 
-	results sync.Pool // *inspect.Result
+	readings sync.Pool // *reading
 }
 
 // Open reads the ledger, rebuilds every principal's state from it, and returns a guard that appends to it. The caller must
@@ -105,7 +105,7 @@ func Open(opts Options) (*Guard, error) {
 		opts: opts, table: table, keyring: opts.Keyring, counter: quota.NewCounter(opts.Quotas.Longest()), byName: map[string]Principal{},
 		live: live{modes: map[string]bool{}, grants: map[weir.Pseudonym][]ledger.Grant{}},
 
-		results: sync.Pool{New: func() any { return new(inspect.Result) }},
+		readings: sync.Pool{New: func() any { return newReading() }},
 	}
 	for _, list := range opts.Keys {
 		for _, name := range list.Names() {

@@ -2,6 +2,7 @@ package guard
 
 import (
 	"mime"
+	"slices"
 	"strings"
 
 	"weir"
@@ -31,26 +32,42 @@ type reading struct {
 	cuttable   bool              // records can be taken out of the document
 	unattached weir.Unattributed // what belongs to nobody that could be named
 	result     *inspect.Result
+
+	place map[weir.Pseudonym]int // of each of people
 }
 
-// read inspects an answer. res is scratch that the reading keeps in use.
-func (x *Exchange) read(a *Answer, res *inspect.Result) *reading {
-	rd := &reading{result: res}
+func newReading() *reading {
+	return &reading{result: new(inspect.Result), place: map[weir.Pseudonym]int{}}
+}
+
+// reset empties a reading whose room is used again. Nothing that an answer's release still needs points into it: the ledger
+// has written down the records, and a body that was cut is its own.
+func (rd *reading) reset() {
+	if len(rd.place) > 2000 { // a map keeps the room of the most it ever held, and clearing costs as much
+		rd.place = map[weir.Pseudonym]int{}
+	}
+	clear(rd.place)
+	*rd = reading{people: rd.people[:0], records: rd.records[:0], personOf: rd.personOf[:0], result: rd.result, place: rd.place}
+}
+
+// read inspects an answer into an empty reading.
+func (x *Exchange) read(a *Answer, rd *reading) {
+	res := rd.result
 	switch {
 	case len(a.Body) == 0:
-		return rd
+		return
 	case x.route.access == passed:
 		rd.gap = true
 		rd.reason = weir.RoutePasses
-		return rd
+		return
 	case a.Coded:
 		rd.gap = true
 		rd.reason = weir.Coding
-		return rd
+		return
 	case !isJSON(a):
 		rd.gap = true
 		rd.reason = weir.NotJSON
-		return rd
+		return
 	}
 	res.Reset()
 	x.route.plan.Read(a.Body, res)
@@ -65,7 +82,6 @@ func (x *Exchange) read(a *Answer, res *inspect.Result) *reading {
 		rd.reason = weir.Irregular
 	}
 	x.attribute(rd, a)
-	return rd
 }
 
 // attribute finds the data subject of each record. Records without one, and what lies outside records, are charged as a
@@ -73,9 +89,8 @@ func (x *Exchange) read(a *Answer, res *inspect.Result) *reading {
 // recogniser names are an error text and not somebody's data. Values that one does name count whatever the status.
 func (x *Exchange) attribute(rd *reading, a *Answer) {
 	res := rd.result
-	rd.personOf = make([]int, len(res.Records))
+	rd.personOf = slices.Grow(rd.personOf, len(res.Records))[:len(res.Records)]
 	rd.cuttable = true
-	place := make(map[weir.Pseudonym]int, len(res.Records))
 	success := a.Status >= 200 && a.Status < 300
 	loose := res.Outside
 	for i := range res.Records {
@@ -96,10 +111,10 @@ func (x *Exchange) attribute(rd *reading, a *Answer) {
 			rd.cuttable = false
 		default:
 			p := x.guard.keyring.DataSubject(x.route.Unit, key)
-			at, known := place[p]
+			at, known := rd.place[p]
 			if !known {
 				at = len(rd.people)
-				place[p] = at
+				rd.place[p] = at
 				rd.people = append(rd.people, p)
 				rd.records = append(rd.records, weir.Record{DataSubject: p})
 			}

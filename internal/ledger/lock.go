@@ -26,6 +26,16 @@ func (e *OwnedError) Error() string {
 type Lock struct {
 	f    *os.File
 	name string
+	mine os.FileInfo // of f
+}
+
+// newLock remembers which file is locked.
+func newLock(f *os.File, name string) (*Lock, error) {
+	mine, err := f.Stat()
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return &Lock{f, name, mine}, nil
 }
 
 // AcquireLock takes the folder's lock and writes owner, a line that tells an operator who holds it, into the lock file.
@@ -49,7 +59,7 @@ func AcquireLock(path, owner string) (*Lock, error) {
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
-	return &Lock{f, name}, nil
+	return newLock(f, name)
 }
 
 // ErrTakenOver is returned when the folder has another owner now.
@@ -58,12 +68,8 @@ var ErrTakenOver = errors.New("another process has taken the folder over: nothin
 // Held returns ErrTakenOver if the lock file in the folder is no longer the one that is locked, as after [TakeOver]. A
 // process that was paused meanwhile still holds its lock, on a file that nobody asks any more.
 func (l *Lock) Held() error {
-	mine, err := l.f.Stat()
-	if err != nil {
-		return err
-	}
 	there, err := os.Stat(l.name)
-	if err != nil || !os.SameFile(mine, there) {
+	if err != nil || !os.SameFile(l.mine, there) {
 		return errors.Join(ErrTakenOver, err)
 	}
 	return nil
@@ -97,7 +103,7 @@ func TakeOver(path, owner string) (*Lock, error) {
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
-	return &Lock{f, name}, nil
+	return newLock(f, name)
 }
 
 // Release lets another process own the folder.

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"time"
 
@@ -136,8 +137,16 @@ type batch struct {
 	count  uint32
 	millis int64
 	buf    []byte
-	done   chan struct{} // closed once err is final
-	err    error
+	err    error    // set by who writes; who waits reads it only where late is false
+	queue  *waiting // of those who have come last; guarded by Log.mu
+}
+
+// waiting is what all wait at who joined a batch within the patience: one channel and one timer, whatever their number.
+type waiting struct {
+	done  chan struct{} // closed once the batch's err is final, or once nobody shall wait any longer
+	late  bool          // the latter; set before done is closed
+	ended bool          // done is closed; guarded by Log.mu
+	timer *time.Timer
 }
 
 // Append adds the entries that build returns and returns once they are durable: fdatasync has returned for them (P1).
@@ -167,6 +176,7 @@ func (l *Log) Append(build func(now time.Time) []Body) error {
 		l.mu.Unlock()
 		return nil
 	}
+	queue := b.queue
 	l.mu.Unlock()
 	if leads {
 		l.turn()
@@ -175,17 +185,34 @@ func (l *Log) Append(build func(now time.Time) []Body) error {
 		}
 		return b.err
 	}
-	return l.wait(b)
+	<-queue.done
+	if queue.late {
+		return ErrStalled
+	}
+	return b.err
 }
 
-func (l *Log) wait(b *batch) error {
-	timer := time.NewTimer(l.opts.Patience)
-	defer timer.Stop()
-	select {
-	case <-b.done:
-		return b.err
-	case <-timer.C:
-		return ErrStalled
+// newWaiting begins a queue whose waiting ends with the patience. Whoever writes the batch may still do so later.
+func (l *Log) newWaiting() *waiting {
+	q := &waiting{done: make(chan struct{})}
+	q.timer = time.AfterFunc(l.opts.Patience, func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if !q.ended {
+			q.late, q.ended = true, true
+			close(q.done)
+		}
+	})
+	return q
+}
+
+// finish tells those who wait for a batch what became of it, all by one channel; l.mu is held.
+func (b *batch) finish() {
+	q := b.queue
+	q.timer.Stop()
+	if !q.ended {
+		q.ended = true
+		close(q.done)
 	}
 }
 
@@ -200,7 +227,7 @@ func (l *Log) enqueue(build func(now time.Time) []Body) (*batch, error) {
 	}
 	now := l.clock.now()
 	bodies := build(time.UnixMilli(now).UTC())
-	if len(bodies) == 0 {
+	if len(bodies) == 0 || ledgerOff {
 		return nil, nil
 	}
 	l.put(bodies, max(now, l.clock.last))
@@ -216,8 +243,10 @@ func (l *Log) stalled() bool {
 func (l *Log) put(bodies []Body, now int64) {
 	l.clock.use(now)
 	if l.pending == nil {
-		l.pending = &batch{first: l.seq, millis: now, done: make(chan struct{}), buf: append(l.spare[:0], make([]byte, frameHeadSize)...)}
+		l.pending = &batch{first: l.seq, millis: now, buf: append(l.spare[:0], make([]byte, frameHeadSize)...), queue: l.newWaiting()}
 		l.spare = nil
+	} else if l.pending.queue.ended {
+		l.pending.queue = l.newWaiting() // the others have given up; the disk answers again
 	}
 	for _, body := range bodies {
 		if o, ok := body.(*Outcome); ok {
@@ -272,6 +301,8 @@ func (l *Log) more() bool {
 
 // turn writes the pending batch, and begins the next volume behind it if this one is full.
 func (l *Log) turn() {
+	// Whoever is ready to run may be about to append: let them come into this write. It costs nothing where nobody is.
+	runtime.Gosched()
 	b, state := l.take()
 	if b == nil {
 		return
@@ -283,12 +314,12 @@ func (l *Log) turn() {
 			l.fail(err)
 		}
 	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	if cap(b.buf) < 1<<20 {
-		l.mu.Lock()
 		l.spare = b.buf
-		l.mu.Unlock()
 	}
-	close(b.done)
+	b.finish()
 }
 
 // end is the time of the batch's last entry.
@@ -311,7 +342,7 @@ func (l *Log) take() (b *batch, state *State) {
 	}
 	if l.err != nil {
 		b.err = l.err
-		close(b.done)
+		b.finish()
 		return nil, nil
 	}
 	if l.size+int64(len(b.buf)) >= l.full {
