@@ -119,8 +119,8 @@ func (x *Index) begin() (err error) {
 		} // the owner has merged segments since the manifest was read
 	}
 	at, base := uint64(0), uint32(0)
-	for _, s := range segs {
-		if s.from != at || s.book.base != base {
+	for i, s := range segs {
+		if i > 0 && s.from != at || s.book.base != base {
 			err = doubt("%s does not follow the segment before", s.name)
 		}
 		at, base = s.to, s.people()
@@ -229,6 +229,14 @@ func (x *Index) Position() uint64 {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
 	return x.tail.to
+}
+
+// begins is the first entry that the answers cover.
+func (x *Index) begins() uint64 {
+	if len(x.segs) > 0 {
+		return x.segs[0].from
+	}
+	return x.tail.from
 }
 
 // Damage returns what is wrong with the ledger, if it is damaged: answers then hold only what can be read.
@@ -363,6 +371,12 @@ func (x *Index) fill(t *tail) (ended bool, err error) {
 		}
 		if t.size() >= x.opts.sizes.batch {
 			return errPause
+		}
+		if e.Seq > t.to {
+			if t.to > 0 {
+				return doubt("the ledger has no entry %d any more", t.to)
+			}
+			t.from, x.checked = e.Seq, true // the volumes before have been retired
 		}
 		t.add(&e)
 		return nil
