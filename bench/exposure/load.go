@@ -18,6 +18,7 @@ type load struct {
 	disclosures int
 	scraped     int // of the disclosures, how many are the scraper's
 	principals  int // ordinary ones; the scraper's number is that
+	identify    bool
 }
 
 const days = 41

@@ -32,7 +32,8 @@ func main() {
 	disclosures := flag.Int("disclosures", 37_000_000, "")
 	scraped := flag.Int("scraped", 6_800_000, "of the disclosures, those of the scraper")
 	dir := flag.String("dir", "", "a folder for everything; the ledger in it is used again")
-	peers := flag.String("stores", "weir", "which of weir, duckdb, duckdb-dense, sqlite, pebble")
+	peers := flag.String("stores", "weir", "joined by commas: weir, duckdb, duckdb-dense, sqlite, pebble")
+	identify := flag.Bool("identify", false, "also join the scraper's people with a list of everybody")
 	profile := flag.String("cpuprofile", "", "")
 	flag.Parse()
 	if *profile != "" {
@@ -45,7 +46,7 @@ func main() {
 		}
 		defer pprof.StopCPUProfile()
 	}
-	l := &load{people: *people, disclosures: *disclosures, scraped: *scraped, principals: 10_000}
+	l := &load{people: *people, disclosures: *disclosures, scraped: *scraped, principals: 10_000, identify: *identify}
 	if err := run(l, *dir, strings.Split(*peers, ",")); err != nil {
 		log.Fatal(err)
 	}
@@ -83,6 +84,11 @@ func run(l *load, dir string, stores []string) error {
 		fmt.Printf("%s: loaded in %.1f s, %.2f us CPU a disclosure, %.2f M disclosures/s; peak memory so far %s; %s\n", s.name(), took.Seconds(),
 			used.Seconds()*1e6/float64(l.disclosures), float64(l.disclosures)/1e6/took.Seconds(), peakMemory(), s.sizes(l.disclosures))
 		open = append(open, s)
+		if o, ok := s.(*ours); ok && l.identify {
+			if err := o.identify(l, keyring, dir); err != nil {
+				return err
+			}
+		}
 	}
 	return ask(l, open)
 }
@@ -92,6 +98,12 @@ func build(name string, l *load, ledgerDir, path string, people, principals []we
 	case "weir":
 		o := &ours{people: people, principals: principals}
 		return o, o.build(ledgerDir, path)
+	case "duckdb", "duckdb-dense":
+		return newDuck(l, path, name == "duckdb-dense", people, principals)
+	case "sqlite":
+		return newLite(l, path)
+	case "pebble":
+		return newStones(l, path)
 	}
 	return nil, fmt.Errorf("no such store")
 }
@@ -121,6 +133,7 @@ func ask(l *load, stores []store) error {
 		want := -1
 		for _, s := range stores {
 			var times []time.Duration
+			cpu := cpuTime()
 			for n := 0; n < q.most; n++ {
 				begun := time.Now()
 				got, err := q.ask(s)
@@ -136,9 +149,10 @@ func ask(l *load, stores []store) error {
 					break
 				}
 			}
+			used := (cpuTime() - cpu) / time.Duration(len(times))
 			first := times[0]
 			slices.Sort(times)
-			fmt.Printf("%-36s %-14s %10d  median %9.3f ms, first %9.3f ms\n", q.name, s.name(), want, ms(times[len(times)/2]), ms(first))
+			fmt.Printf("%-36s %-14s %10d  median %9.3f ms, least %9.3f ms, first %9.3f ms; CPU %9.3f ms\n", q.name, s.name(), want, ms(times[len(times)/2]), ms(times[0]), ms(first), ms(used))
 		}
 	}
 	for _, s := range stores {

@@ -155,6 +155,7 @@ type exposureReport struct {
 	Gaps         []reportGap    `json:"gaps"`
 	Findings     []weir.Finding `json:"findings"`
 	Entries      uint64         `json:"entries"` // of the ledger that the answer covers, from the first on
+	Retired      uint64         `json:"retired"` // of these, the first ones that are not covered: their volumes were gone when the index was made
 }
 
 type reportGap struct {
@@ -175,7 +176,7 @@ func writeExposure(w io.Writer, format string, x *exposure.Index, q exposure.Que
 	report := exposureReport{
 		People: a.People, Unit: unit, Unattributed: a.Unattributed.People, Disclosures: a.Disclosures, ByClass: a.ByClass, NoneFound: a.NoneFound(),
 		First: stamp(a.First), Last: stamp(a.Last), Principals: len(a.Principals), ByPrincipal: []string{}, Coverage: a.Coverage(),
-		Gaps: []reportGap{}, Findings: append([]weir.Finding{}, a.Findings...), Entries: a.Position,
+		Gaps: []reportGap{}, Findings: append([]weir.Finding{}, a.Findings...), Entries: a.Position, Retired: a.Begins,
 	}
 	for _, p := range a.Principals {
 		report.ByPrincipal = append(report.ByPrincipal, r.name(p))
@@ -212,6 +213,9 @@ func (r *exposureReport) figures() [][]string {
 	}
 	for _, g := range r.Gaps {
 		rows = append(rows, []string{"gap " + g.Reason, fmt.Sprintf("%d bytes in %d responses", g.Bytes, g.Responses)})
+	}
+	if r.Retired > 0 {
+		rows = append(rows, []string{"not covered", fmt.Sprintf("the first %d entries of the ledger, whose volumes have been retired", r.Retired)})
 	}
 	for _, f := range r.Findings {
 		state := "in force"

@@ -61,6 +61,9 @@ func signStatement(x *exposure.Index, dir ledger.FS, keyring *weir.Keyring, name
 	if err != nil {
 		return nil, err
 	}
+	if a.Begins > 0 && q.From.IsZero() {
+		return nil, fmt.Errorf("the first %d entries of the ledger were retired before the index was made: state a time behind them with -from", a.Begins)
+	}
 	sum, err := ledger.Read(dir, ledger.ReadOptions{RootAt: &a.Position})
 	if err != nil {
 		return nil, err

@@ -121,6 +121,8 @@ func (v *recount) recount(c *call, path string) error {
 		return err
 	case len(sum.Faults) > 0:
 		return answerNo{fmt.Errorf("%s is damaged (%s): nothing can be counted in it", path, sum.Faults[0])}
+	case sum.Retired > 0 && v.stated.From == nil:
+		return answerNo{fmt.Errorf("%s lacks the ledger's first %d entries, whose volumes were retired: take a copy that has them", path, sum.Retired)}
 	case !sum.RootAtOK:
 		return answerNo{fmt.Errorf("%s ends after %d entries, the statement is about %d: a later copy is needed", path, sum.Entries, v.cp.Size)}
 	case sum.RootAt != v.cp.Root:

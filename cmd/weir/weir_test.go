@@ -5,8 +5,10 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/cookiejar"
@@ -20,7 +22,10 @@ import (
 	"testing"
 	"time"
 
+	"weir"
 	"weir/examples/carrier"
+	"weir/internal/exposure"
+	"weir/internal/ledger"
 )
 
 const testKey = "sample-key-partner"
@@ -82,7 +87,49 @@ func newWorkplace(t *testing.T) *workplace {
 	w.config = filepath.Join(w.dir, "weir.yaml")
 	w.write("weir.yaml", strings.Replace(testConfig, "UPSTREAM", upstream.URL, 1))
 	w.write("keys.txt", fmt.Sprintf("%x partner\n", sha256.Sum256([]byte(testKey))))
+	t.Cleanup(w.recount)
 	return w
+}
+
+// recount compares, after every test of a guard, the index with a plain count of the ledger that the test left (P5).
+func (w *workplace) recount() {
+	dir := filepath.Join(w.dir, "data", "guard")
+	if fresh, err := withoutLedger(dir); fresh || err != nil || w.t.Failed() {
+		return
+	}
+	type count struct {
+		classes weir.ClassSet
+		n       int
+	}
+	want := map[string]count{}
+	sum, err := ledger.Read(ledger.Dir(dir), ledger.ReadOptions{Visit: func(e ledger.Entry) error {
+		if o, ok := e.Body.(*ledger.Outcome); ok {
+			for _, r := range o.Released {
+				c := want[r.DataSubject.String()]
+				want[r.DataSubject.String()] = count{c.classes | r.Classes, c.n + 1}
+			}
+		}
+		return nil
+	}})
+	if err != nil {
+		w.t.Error(err)
+		return
+	}
+	for _, index := range []string{indexDir(dir), ""} { // the one that the test left, and one made anew
+		x, err := exposure.Open(exposure.Options{Ledger: ledger.Dir(dir), Dir: index})
+		if err != nil {
+			w.t.Error(err)
+			return
+		}
+		got := map[string]count{}
+		err = errors.Join(x.Refresh(context.Background()), x.People(exposure.Query{}, func(p *exposure.Person) error {
+			got[p.DataSubject.String()] = count{p.Classes, p.Count}
+			return nil
+		}), x.Close())
+		if err != nil || !maps.Equal(got, want) {
+			w.t.Errorf("index %q: %d people, %v; the ledger has %d (faults: %v)", index, len(got), err, len(want), sum.Faults)
+		}
+	}
 }
 
 func (w *workplace) write(name, text string) {

@@ -19,6 +19,7 @@ type chunk struct {
 	sets    []uint64 // the class set of each disclosure
 	loose   []loose
 
+	noBytes bool  // decode leaves bytes out
 	ends    []int // of each outcome's disclosures; filled by finish
 	scratch []uint64
 }
@@ -158,7 +159,12 @@ func (c *chunk) decode(raw []byte, lim limits) error {
 		first += gap
 		c.millis[i+1] = first
 	}
-	c.shapes, c.bytes = d.column(outcomes, c.shapes), d.column(outcomes, c.bytes)
+	c.shapes = d.column(outcomes, c.shapes)
+	if c.bytes = c.bytes[:0]; c.noBytes {
+		d.skip(outcomes)
+	} else {
+		c.bytes = d.column(outcomes, c.bytes)
+	}
 	c.records = d.column(outcomes, c.records)
 	form := byte(plainPeople)
 	c.people, c.sets = c.people[:0], c.sets[:0]

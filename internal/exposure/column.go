@@ -48,11 +48,11 @@ func appendColumn(dst []byte, vals []uint64) []byte {
 	for _, v := range vals {
 		sum += (v - least) >> 8 // cannot overflow: 2^48 values do not fit a chunk
 	}
-	k := min(max(bits.Len64(sum<<8/uint64(len(vals)))-1, 0), riceMost)
+	k := min(max(bits.Len64(sum<<8/uint64(len(vals)))-1, 1), riceMost-1)
 	best, size := -1, width*len(vals)
-	for _, try := range [...]int{k - 1, k, k + 1} {
-		if n := riceSize(vals, least, try, size); try >= 0 && try <= riceMost && n < size {
-			best, size = try, n
+	for i, n := range riceSizes(vals, least, k-1) {
+		if n < size {
+			best, size = k-1+i, n
 		}
 	}
 	w := bitWriter{dst: dst}
@@ -70,36 +70,43 @@ func appendColumn(dst []byte, vals []uint64) []byte {
 	return w.flush()
 }
 
-// riceSize is the length of the Rice code in bits; it stops counting beyond limit.
-func riceSize(vals []uint64, least uint64, k, limit int) int {
-	n := 0
+// riceSizes are the lengths of the Rice codes with k, k+1 and k+2 low bits, in bits.
+func riceSizes(vals []uint64, least uint64, k int) (sizes [3]int) {
+	for i := range sizes {
+		sizes[i] = len(vals) * (k + i + 1)
+	}
 	for _, v := range vals {
-		if q := (v - least) >> max(k, 0); q < riceEscape {
-			n += int(q) + 1 + k
-		} else {
-			n += riceEscape + 64
+		q := (v - least) >> k
+		if q < riceEscape {
+			sizes[0] += int(q)
+			sizes[1] += int(q >> 1)
+			sizes[2] += int(q >> 2)
+			continue
 		}
-		if n >= limit {
-			break
+		for i := range sizes {
+			if q := q >> i; q < riceEscape {
+				sizes[i] += int(q)
+			} else {
+				sizes[i] += riceEscape + 64 - (k + i + 1)
+			}
 		}
 	}
-	return n
+	return sizes
 }
 
 type bitWriter struct {
 	dst  []byte
 	word uint64
-	n    int // bits in word, below 8 between calls
+	n    int // bits in word, below 64 between calls
 }
 
 // put appends the low bits of v, at most widestColumn of them.
 func (w *bitWriter) put(v uint64, width int) {
 	w.word |= v << w.n
-	w.n += width
-	for w.n >= 8 {
-		w.dst = append(w.dst, byte(w.word))
-		w.word >>= 8
-		w.n -= 8
+	if w.n += width; w.n >= 64 {
+		w.dst = binary.LittleEndian.AppendUint64(w.dst, w.word)
+		w.n -= 64
+		w.word = v >> (width - w.n)
 	}
 }
 
@@ -116,10 +123,35 @@ func (w *bitWriter) rice(v uint64, k int) {
 }
 
 func (w *bitWriter) flush() []byte {
-	if w.n > 0 {
+	for ; w.n > 0; w.n -= 8 {
 		w.dst = append(w.dst, byte(w.word))
+		w.word >>= 8
 	}
 	return w.dst
+}
+
+// skipColumn returns what follows a column of n values, without reading them.
+func skipColumn(src []byte, n int) (rest []byte, err error) {
+	if n == 0 {
+		return src, nil
+	}
+	_, size := binary.Uvarint(src)
+	if size <= 0 || len(src) < size+1+columnPad || n < 0 || n > 1<<32 {
+		return nil, errColumn
+	}
+	form, src := src[size], src[size+1:]
+	need := uint64(n)*uint64(form)/8 + min(uint64(n)*uint64(form)%8, 1)
+	if form >= riceColumn {
+		length, size := binary.Uvarint(src)
+		if size <= 0 {
+			return nil, errColumn
+		}
+		need, src = length, src[size:]
+	}
+	if need > uint64(len(src)) || uint64(len(src))-need < columnPad {
+		return nil, errColumn
+	}
+	return src[need:], nil
 }
 
 // readColumn reads n values into out, which it grows where it must, and returns what follows the column.

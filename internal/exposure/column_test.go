@@ -22,6 +22,9 @@ func TestColumns(t *testing.T) {
 		if err != nil || !slices.Equal(got, vals) || !bytes.Equal(rest, []byte("the rest")) {
 			rt.Fatalf("%v, %q, %v: want %v", got, rest, err, vals)
 		}
+		if rest, err := skipColumn(raw, len(vals)); err != nil || !bytes.Equal(rest, []byte("the rest")) {
+			rt.Fatalf("skipped to %q, %v", rest, err)
+		}
 	})
 }
 
@@ -41,8 +44,10 @@ func FuzzColumn(f *testing.F) {
 	f.Add(append(appendColumn(nil, []uint64{1, 2, 300}), make([]byte, columnPad)...), 3)
 	f.Add(append(appendColumn(nil, []uint64{1, 2, 3, 0, 0, 0, 0, 0, 0, 1 << 45}), make([]byte, columnPad)...), 10)
 	f.Fuzz(func(t *testing.T, raw []byte, n int) {
-		if vals, _, err := readColumn(raw, n, nil); err == nil && len(vals) != n {
-			t.Errorf("%d values, want %d", len(vals), n)
+		if vals, rest, err := readColumn(raw, n, nil); err == nil {
+			if after, err := skipColumn(raw, n); len(vals) != n || err != nil || !bytes.Equal(rest, after) {
+				t.Errorf("%d values, want %d; skipped: %v", len(vals), n, err)
+			}
 		}
 	})
 }

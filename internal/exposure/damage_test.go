@@ -272,3 +272,44 @@ func TestDamagedLedger(t *testing.T) {
 	}
 	sameAsRecount(t, x, entries)
 }
+
+// An index that is made after the first volumes were retired says from where on it answers; one that had read them keeps
+// what it knows.
+func TestRetiredVolumes(t *testing.T) {
+	led, log, _ := filled(t)
+	dir := quickDir(t)
+	openedIn(t, led, dir).Close()
+	if err := log.Close(); err != nil {
+		t.Fatal(err)
+	}
+	later, err := ledger.Open(led, ledger.Options{Now: func() time.Time { return start.Add(5000 * time.Hour) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := range 9 {
+		if err := later.Append(func(time.Time) []ledger.Body { return []ledger.Body{disclosed(1, "GET /a", testClasses[0], n, 90)} }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	later.Close()
+	entries := allEntries(t, led)
+	delete(led.files, "00000001.weir")
+	x := openedIn(t, led, quickDir(t))
+	defer x.Close()
+	a := answered(t, x, Query{})
+	if a.Begins == 0 || a.Begins > 310 || a.Position != uint64(len(entries)) {
+		t.Errorf("the answer covers entries %d to %d", a.Begins, a.Position)
+	}
+	rest := entries[a.Begins:]
+	if diff := differs(x, rest, Query{}, 2); diff != "" {
+		t.Error(diff)
+	}
+	again := openedIn(t, led, dir)
+	defer again.Close()
+	if again.begins() != 0 && again.begins() != a.Begins {
+		t.Errorf("begins with %d", again.begins())
+	}
+	if diff := differs(again, entries[again.begins():], Query{}, 2); diff != "" {
+		t.Error(diff)
+	}
+}

@@ -63,7 +63,8 @@ type Person struct {
 // An Answer is what the ledger says to a query.
 type Answer struct {
 	Query        Query
-	Position     uint64         // entries of the ledger that it covers, from the first on
+	Position     uint64         // the ledger's entries before this one are covered
+	Begins       uint64         // but not those before this one: their volumes had been retired when the index was made
 	Unit         string         // what one data subject is; several units are joined by commas
 	People       int            // distinct data subjects
 	ByClass      map[string]int // distinct data subjects of each class that was seen
@@ -160,7 +161,7 @@ func (x *Index) Answer(q Query) (a *Answer, err error) {
 		t.tail(x.tail)
 		a, err = t.answer()
 		if a != nil {
-			a.Position, a.Findings = x.tail.to, x.findings(&q)
+			a.Position, a.Begins, a.Findings = x.tail.to, x.begins(), x.findings(&q)
 		}
 		return err
 	}, notStarted)

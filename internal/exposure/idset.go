@@ -319,3 +319,16 @@ func (d *decoder) column(n int, out []uint64) []uint64 {
 	d.rest = rest
 	return vals
 }
+
+// skip is column for who does not want the values.
+func (d *decoder) skip(n int) {
+	if d.bad {
+		return
+	}
+	rest, err := skipColumn(d.rest, n)
+	if err != nil {
+		d.bad = true
+		return
+	}
+	d.rest = rest
+}

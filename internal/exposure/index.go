@@ -50,8 +50,8 @@ type Index struct {
 	segs    []*segment   // guarded by mu
 	tail    *tail        // guarded by mu
 	follow  *ledger.Tail // guarded by work
-	expect  uint64       // digest of the entry before the tail, which the ledger must still have; guarded by work
-	checked bool         // that entry has been seen; guarded by work
+	expect  uint64       // digest of the last entry that the segments cover; guarded by work
+	checked bool         // the ledger still has the entry before those that are to be read; guarded by work
 	damage  error        // what ended the following; guarded by mu
 }
 
@@ -119,8 +119,8 @@ func (x *Index) begin() (err error) {
 		} // the owner has merged segments since the manifest was read
 	}
 	at, base := uint64(0), uint32(0)
-	for _, s := range segs {
-		if s.from != at || s.book.base != base {
+	for i, s := range segs {
+		if i > 0 && s.from != at || s.book.base != base {
 			err = doubt("%s does not follow the segment before", s.name)
 		}
 		at, base = s.to, s.people()
@@ -137,12 +137,13 @@ func (x *Index) begin() (err error) {
 	if err != nil {
 		return errors.Join(err, closeAll(segs))
 	}
+	x.expect = 0
 	if m != nil {
 		x.expect = m.LastEntry
 	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.segs, x.tail, x.damage = segs, newTail(at, base), nil
+	x.segs, x.tail, x.damage = segs, newTail(at, base, x.expect), nil
 	return nil
 }
 
@@ -230,6 +231,14 @@ func (x *Index) Position() uint64 {
 	return x.tail.to
 }
 
+// begins is the first entry that the answers cover.
+func (x *Index) begins() uint64 {
+	if len(x.segs) > 0 {
+		return x.segs[0].from
+	}
+	return x.tail.from
+}
+
 // Damage returns what is wrong with the ledger, if it is damaged: answers then hold only what can be read.
 func (x *Index) Damage() error {
 	x.mu.RLock()
@@ -267,43 +276,91 @@ func (x *Index) refresh(ctx context.Context) error {
 // advance reads on until the ledger's end, and writes segments as it goes.
 func (x *Index) advance(ctx context.Context) error {
 	for x.Damage() == nil {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
 		ended, err := x.read()
 		if err != nil {
 			return err
 		}
-		limit := x.opts.sizes.batch
-		if ended {
-			limit = x.opts.sizes.live
+		if ended && x.tail.size() < x.opts.sizes.live || !ended && x.tail.size() < x.opts.sizes.batch {
+			return nil
 		}
-		if x.tail.size() >= limit {
-			switch {
-			case x.writes():
-				err = x.seal()
-			case !ended:
-				err = x.wait(ctx)
+		switch {
+		case ended && x.writes():
+			if err := x.seal(); err != nil {
+				return err
 			}
+			return x.compact(true)
+		case ended:
+			return nil
+		case x.writes():
+			err = x.catchUp(ctx)
+		default:
+			err = x.wait(ctx)
 		}
-		if err == nil && x.writes() {
-			err = x.compact(ended)
-		}
-		if err != nil || ended {
+		if err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// read takes entries into the tail; ended says that there are no more.
+// read takes entries into the tail that questions see; ended says that there are no more.
 func (x *Index) read() (ended bool, err error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	t := x.tail
+	ended, err = x.fill(x.tail)
+	if resolveErr := x.tail.resolve(x.segs); resolveErr != nil { // before damage is told of, what was read is usable
+		return ended, resolveErr
+	}
+	return ended, err
+}
+
+// catchUp writes full tails while the ledger's end is far. The next one is read while one is written; questions see it only
+// once the one before has become a segment.
+func (x *Index) catchUp(ctx context.Context) error {
+	var spare *tail
+	for x.tail.size() >= x.opts.sizes.batch {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		full := x.tail
+		base := full.base + uint32(len(full.fresh))
+		next := newTail(full.to, base, full.last)
+		if spare != nil {
+			next = spare.follow(full.to, base, full.last)
+		}
+		var kept *segment
+		sealed := make(chan error, 1)
+		go func() {
+			err := x.compact(false)
+			if err == nil {
+				kept, err = x.keep(full)
+			}
+			sealed <- err
+		}()
+		_, readErr := x.fill(next)
+		if err := <-sealed; err != nil { // what was read into next is read again
+			return errors.Join(err, x.seek(full.to))
+		}
+		x.mu.Lock()
+		x.segs, x.expect = append(x.segs, kept), full.last
+		x.tail, spare = next, full
+		err := next.resolve(x.segs)
+		x.mu.Unlock()
+		if err == nil {
+			err = readErr
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// fill takes entries into a tail, until it is full or there are no more, which ended says.
+func (x *Index) fill(t *tail) (ended bool, err error) {
 	_, err = x.follow.Next(func(e ledger.Entry) error {
 		if e.Seq < t.to {
-			if digest(&e) != x.expect {
+			if digest(&e) != t.last {
 				return doubt("the ledger is not the one that was read")
 			}
 			x.checked = true
@@ -314,6 +371,12 @@ func (x *Index) read() (ended bool, err error) {
 		}
 		if t.size() >= x.opts.sizes.batch {
 			return errPause
+		}
+		if e.Seq > t.to {
+			if t.to > 0 {
+				return doubt("the ledger has no entry %d any more", t.to)
+			}
+			t.from, x.checked = e.Seq, true // the volumes before have been retired
 		}
 		t.add(&e)
 		return nil
@@ -326,9 +389,6 @@ func (x *Index) read() (ended bool, err error) {
 	}
 	if x.opts.Progress != nil {
 		x.opts.Progress(t.to)
-	}
-	if resolveErr := t.resolve(x.segs); resolveErr != nil { // before damage is told of, what was read is usable
-		return ended, resolveErr
 	}
 	return ended, err
 }
@@ -357,20 +417,29 @@ func (x *Index) wait(ctx context.Context) error {
 	return x.begin()
 }
 
-// seal writes the tail as a segment.
+// seal writes the tail as a segment and begins the next one.
 func (x *Index) seal() error {
-	t := x.tail // only the holder of work changes it
-	s, err := x.write(t.from, t.to, t.tables, t.write)
+	s, err := x.keep(x.tail)
 	if err != nil {
 		return err
 	}
-	if err := x.install(append(x.segs[:len(x.segs):len(x.segs)], s), t.last); err != nil {
-		return errors.Join(err, s.file.Close())
-	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.segs, x.tail, x.expect = append(x.segs, s), t.next(s.people()), t.last
+	x.segs, x.expect = append(x.segs, s), x.tail.last
+	x.tail = x.tail.follow(x.tail.to, s.people(), x.tail.last)
 	return nil
+}
+
+// keep writes a tail as a segment that the manifest names. Only the holder of work changes the tail and the segments.
+func (x *Index) keep(t *tail) (*segment, error) {
+	s, err := x.write(t.from, t.to, t.tables, t.write)
+	if err != nil {
+		return nil, err
+	}
+	if err := x.install(append(x.segs[:len(x.segs):len(x.segs)], s), t.last); err != nil {
+		return nil, errors.Join(err, s.file.Close())
+	}
+	return s, nil
 }
 
 // compact merges the newest segments where they have become as large together as the one before: so there are at most as

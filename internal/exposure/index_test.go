@@ -161,6 +161,9 @@ func (w *world) crash() {
 	if err != nil && !errors.Is(err, errCrash) {
 		w.rt.Fatal(err)
 	}
+	if rapid.Bool().Draw(w.rt, "goes on") { // as with a disk that was full for a while
+		return
+	}
 	if err := w.index.Close(); err != nil {
 		w.rt.Fatal(err)
 	}

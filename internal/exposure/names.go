@@ -1,7 +1,6 @@
 package exposure
 
 import (
-	"cmp"
 	"encoding/binary"
 	"hash/crc32"
 	"io"
@@ -148,54 +147,70 @@ func (b *book) matches(names *pages, h uint64, found func(id uint32)) error {
 	return nil
 }
 
-// A sought is a name whose id is wanted.
-type sought struct {
-	hash uint64
-	name weir.Pseudonym
-	at   uint32 // the asker's number for it
+// names are sought in a book: by place in all, in the order of their hashes' upper halves.
+type names struct {
+	all    []weir.Pseudonym
+	hashes []uint64
+	order  []uint64 // upper half of the hash, then the place in all
+	spare  []uint64
 }
 
-// find looks up names, which are sorted by hash, and reports each one's id. Those that are not in the book it returns,
-// in the same order, in the same memory.
-func (b *book) find(names []sought, found func(at, id uint32)) ([]sought, error) {
-	if b.n == 0 || len(names) == 0 {
-		return names, nil
+func newNames(all []weir.Pseudonym) *names {
+	n := &names{all: all, hashes: make([]uint64, len(all)), order: make([]uint64, len(all)), spare: make([]uint64, len(all))}
+	for i := range all {
+		h := hashOf(&all[i])
+		n.hashes[i], n.order[i] = h, h>>32<<32|uint64(i)
+	}
+	if sorted := sortPairs(n.order, n.spare); len(sorted) > 0 && &sorted[0] != &n.order[0] {
+		n.order, n.spare = n.spare, n.order
+	}
+	return n
+}
+
+// find reports the id of each name that is in the book, and drops those from the order.
+func (b *book) find(n *names, found func(at, id uint32)) error {
+	if b.n == 0 || len(n.order) == 0 {
+		return nil
 	}
 	ahead := 1
-	if len(names)*4 > b.pages {
+	if len(n.order)*4 > b.pages {
 		ahead = 64
 	}
-	type candidate struct{ id, place uint32 }
-	var candidates []candidate
+	var candidates []uint64 // id, place in all
 	pages := newPages(b.src, b.names, b.pages, ahead)
-	for i := range names {
-		if err := b.matches(pages, names[i].hash, func(id uint32) { candidates = append(candidates, candidate{id, uint32(i)}) }); err != nil {
-			return nil, err
+	for _, o := range n.order {
+		at := uint32(o)
+		if err := b.matches(pages, n.hashes[at], func(id uint32) { candidates = append(candidates, uint64(id)<<32|uint64(at)) }); err != nil {
+			return err
 		}
 	}
-	slices.SortFunc(candidates, func(x, y candidate) int { return cmp.Compare(x.id, y.id) })
+	if len(candidates) == 0 {
+		return nil
+	}
+	candidates = sortPairs(candidates, make([]uint64, len(candidates)))
 	if ahead = 1; len(candidates)*4 > columnPages(b.n) {
 		ahead = 64
 	}
 	column := b.reader(ahead)
-	known := make([]bool, len(names))
+	known := make([]bool, len(n.all))
 	for _, c := range candidates {
-		p, err := b.name(column, c.id)
+		p, err := b.name(column, uint32(c>>32))
 		if err != nil {
-			return nil, err
+			return err
 		}
-		if s := &names[c.place]; p == s.name {
-			known[c.place] = true
-			found(s.at, c.id)
-		}
-	}
-	rest := names[:0]
-	for i := range names {
-		if !known[i] {
-			rest = append(rest, names[i])
+		if at := uint32(c); p == n.all[at] {
+			known[at] = true
+			found(at, uint32(c>>32))
 		}
 	}
-	return rest, nil
+	rest := n.order[:0]
+	for _, o := range n.order {
+		if !known[uint32(o)] {
+			rest = append(rest, o)
+		}
+	}
+	n.order = rest
+	return nil
 }
 
 // hashesAtOnce bounds the memory of writeNames: the column is read once for each so many people.

@@ -148,6 +148,7 @@ func (l *lister) gather(visit func(id uint32, at int64, set weir.ClassSet)) erro
 	if l.rows != nil {
 		least, most = l.base, uint32(min(uint64(l.base)+uint64(len(l.rows))-1, math.MaxUint32))
 	}
+	t.reader.chunk.noBytes = true
 	var lens *lens
 	var of *segment
 	err := l.each(func(s *segment, p *party) error {
@@ -240,9 +241,9 @@ func (x *Index) idOf(p weir.Pseudonym) (id uint32, ok bool, err error) {
 	if id, ok = x.tail.lookUp(&p); ok {
 		return id, true, nil
 	}
-	names := []sought{{hashOf(&p), p, 0}}
+	names := newNames([]weir.Pseudonym{p})
 	for _, s := range x.segs {
-		names, err = s.book.find(names, func(_, found uint32) { id, ok = found, true })
+		err = s.book.find(names, func(_, found uint32) { id, ok = found, true })
 		if ok || err != nil {
 			return id, ok, err
 		}
@@ -267,6 +268,7 @@ func (x *Index) accounting(subject weir.Pseudonym) ([]weir.Disclosure, error) {
 		return list, err
 	}
 	var reader chunkReader
+	reader.chunk.noBytes = true
 	for _, s := range x.segs {
 		if id >= s.people() {
 			continue

@@ -287,7 +287,7 @@ func differs(x *Index, entries []ledger.Entry, q Query, n int) string {
 
 func deref(a *Answer) Answer {
 	b := *a
-	b.Query = Query{}
+	b.Query, b.Begins = Query{}, 0
 	if len(b.Gaps) == 0 {
 		b.Gaps = nil
 	}

@@ -12,7 +12,7 @@ import (
 // A tail is what the index holds in memory of the ledger's end, until it becomes a segment.
 type tail struct {
 	from, to uint64 // the ledger's entries that it covers, to is exclusive
-	last     uint64 // digest of the last of them
+	last     uint64 // digest of the last of them, or of the one before
 	tables   *tables
 	outs     []tailOutcome
 	people   []uint32 // numbers in names, outcome by outcome
@@ -38,14 +38,14 @@ type tailOutcome struct {
 	end    uint32 // of its disclosures
 }
 
-func newTail(from uint64, base uint32) *tail {
-	return &tail{from: from, to: from, base: base, tables: newTables(), whoOf: map[weir.Pseudonym]uint32{}, slots: make([]uint64, 1<<10)}
+// newTail returns an empty tail; last is the digest of the entry before it.
+func newTail(from uint64, base uint32, last uint64) *tail {
+	return &tail{from: from, to: from, base: base, last: last, tables: newTables(), whoOf: map[weir.Pseudonym]uint32{}, slots: make([]uint64, 1<<10)}
 }
 
-// next returns the tail that follows a sealed one, in the same memory; who reads the sealed one must have ended.
-func (t *tail) next(base uint32) *tail {
-	n := newTail(t.to, base)
-	n.last = t.last
+// follow returns an empty tail in the memory of one that nobody reads any more.
+func (t *tail) follow(from uint64, base uint32, last uint64) *tail {
+	n := newTail(from, base, last)
 	n.outs, n.people, n.sets, n.loose = t.outs[:0], t.people[:0], t.sets[:0], t.loose[:0]
 	n.names, n.ids, n.fresh, n.slots = t.names[:0], t.ids[:0], t.fresh[:0], t.slots
 	clear(n.slots)
@@ -155,17 +155,11 @@ func (t *tail) resolve(segs []*segment) error {
 	if from == len(t.names) {
 		return nil
 	}
-	rest := make([]sought, 0, len(t.names)-from)
-	for n := from; n < len(t.names); n++ {
-		rest = append(rest, sought{hashOf(&t.names[n]), t.names[n], uint32(n)})
-	}
-	slices.SortFunc(rest, func(a, b sought) int { return cmp.Compare(a.hash, b.hash) })
-	ids := make([]uint32, len(t.names)-from)
+	sought := newNames(t.names[from:])
+	ids := make([]uint32, len(sought.all))
 	known := make([]bool, len(ids))
-	var err error
 	for _, s := range segs {
-		rest, err = s.book.find(rest, func(at, id uint32) { ids[int(at)-from], known[int(at)-from] = id, true })
-		if err != nil {
+		if err := s.book.find(sought, func(at, id uint32) { ids[at], known[at] = id, true }); err != nil {
 			return err
 		}
 	}
