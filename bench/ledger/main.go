@@ -27,9 +27,10 @@ func main() {
 	flags.DurationVar(&b.lasts, "for", 3*time.Second, "how long each measurement lasts")
 	flags.IntVar(&b.millions, "millions", 10, "bytes, recover: disclosures, in millions")
 	flags.StringVar(&b.off, "off", "", "guard: a binary of this program built with -tags weir_ledger_off")
-	flags.StringVar(&b.profile, "profile", "", "guard: write a CPU profile of the guard's process there")
+	flags.StringVar(&b.profile, "profile", "", "guard, recover: write a CPU profile of the guard's process, or of the verification, there")
 	flags.StringVar(&b.upstream, "upstream", "", "of a process that this program starts")
 	flags.IntVar(&b.records, "records", 0, "guard: only answers of so many records (1, 50 or 1000)")
+	flags.Int64Var(&b.volume, "volume", 0, "bytes, recover: bytes of a volume; 0 for the default")
 	flags.IntVar(&b.rounds, "rounds", 3, "guard: how often each measurement is taken")
 	if err := flags.Parse(os.Args[2:]); err != nil {
 		os.Exit(2)
@@ -66,6 +67,7 @@ type bench struct {
 	millions  int
 	rounds    int
 	records   int
+	volume    int64
 	off       string
 	profile   string
 	upstream  string

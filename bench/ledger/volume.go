@@ -6,6 +6,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"os"
+	"runtime/pprof"
 	"time"
 
 	"weir"
@@ -75,7 +76,7 @@ func folderSize(dir string) (n int64, err error) {
 
 func (b *bench) bytes() error {
 	disclosures := b.millions * 1_000_000
-	l, err := ledger.Open(ledger.Dir(b.dir), ledger.Options{})
+	l, err := ledger.Open(ledger.Dir(b.dir), ledger.Options{VolumeSize: b.volume})
 	if err != nil {
 		return err
 	}
@@ -89,7 +90,7 @@ func (b *bench) bytes() error {
 	if err != nil {
 		return err
 	}
-	if l, err = ledger.Open(ledger.Dir(b.dir), ledger.Options{}); err != nil {
+	if l, err = ledger.Open(ledger.Dir(b.dir), ledger.Options{VolumeSize: b.volume}); err != nil {
 		return err
 	}
 	at, used := time.Now(), cpu()
@@ -115,8 +116,7 @@ func (b *bench) bytes() error {
 }
 
 func (b *bench) recover() error {
-	big := int64(b.millions) * 1_000_000 * 20
-	opts := ledger.Options{VolumeSize: 4 << 30}
+	opts := ledger.Options{VolumeSize: b.volume}
 	l, err := ledger.Open(ledger.Dir(b.dir), opts)
 	if err != nil {
 		return err
@@ -146,7 +146,18 @@ func (b *bench) recover() error {
 		return err
 	}
 	mb := float64(size) / 1e6
-	fmt.Printf("start on one volume of %.0f MB (wanted %d), %d records replayed: %s, CPU %s, %.0f MB per CPU second\n", mb, big/1_000_000, records, took.Round(time.Millisecond), used.Round(time.Millisecond), mb/used.Seconds())
+	fmt.Printf("start on %.0f MB, of which the last volume is read, %d records replayed: %s, CPU %s, %.0f MB per CPU second\n", mb, records, took.Round(time.Millisecond), used.Round(time.Millisecond), mb/used.Seconds())
+	if b.profile != "" {
+		f, err := os.Create(b.profile)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		if err := pprof.StartCPUProfile(f); err != nil {
+			return err
+		}
+		defer pprof.StopCPUProfile()
+	}
 	used = cpu()
 	sum, err := ledger.Verify(ledger.Dir(b.dir), nil, false)
 	if err != nil || len(sum.Faults) > 0 {
