@@ -90,6 +90,8 @@ type quotaConfig struct {
 type registerConfig struct {
 	Listen string   `yaml:"listen"`
 	Guards []string `yaml:"guards"` // verifier keys of the guards whose statements are taken
+
+	PublicURL string `yaml:"public_url"` // where readers reach it through a proxy on this machine
 }
 
 // loadConfig reads the config file strictly: a key that it does not know is an error.

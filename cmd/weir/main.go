@@ -73,6 +73,8 @@ type call struct {
 // usageError is wrong use of the program; it ends with exit status 2 and a line that says how the command is used.
 type usageError struct{ error }
 
+func (e usageError) Unwrap() error { return e.error }
+
 // answerNo is an answer that is no, or a check that failed; it ends with exit status 1.
 type answerNo struct{ error }
 

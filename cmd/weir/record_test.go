@@ -63,7 +63,7 @@ func TestExportAndVerify(t *testing.T) {
 	must(t, "register", "import", "-config", w.config)
 	first := must(t, "register", "verify", "-config", w.config)
 	hash := regexp.MustCompile(`[0-9a-f]{64}`).FindString(first)
-	if !strings.HasPrefix(first, "1 revisions, each as it was written") || hash == "" {
+	if !strings.HasPrefix(first, "1 revision, each as it was written") || hash == "" {
 		t.Fatalf("verify: %s", first)
 	}
 	out := filepath.Join(w.dir, "out")
@@ -80,7 +80,7 @@ func TestExportAndVerify(t *testing.T) {
 	if err := os.WriteFile(path, []byte(changed), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if status, _, errs := weirRun(t, "", "register", "import", "-config", w.config, "-replace", "-reason", "a note", path); status != 0 || !strings.Contains(errs, "1 new claims") {
+	if status, _, errs := weirRun(t, "", "register", "import", "-config", w.config, "-replace", "-reason", "a note", path); status != 0 || !strings.Contains(errs, "1 new claim in 1 incident") {
 		t.Fatalf("status %d, %s", status, errs)
 	}
 	must(t, "register", "export", "-config", w.config, "-o", out)

@@ -58,21 +58,18 @@ func importCommand(c *call) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
-	if err := fill(c, s); err != nil {
-		return err
-	}
 	for i, set := range sets {
 		added, err := s.Import(c, set, store.Who{Author: "weir register import", Reason: *reason}, *replace)
 		if err != nil {
 			if i > 0 {
-				err = fmt.Errorf("%w: the %d arguments before this one are imported", err, i)
+				err = fmt.Errorf("%w: %s before this one imported", err, plural(i, "argument"))
 			}
 			return err
 		}
 		for _, r := range set.Records {
 			fmt.Fprintln(c.stdout, r.ID)
 		}
-		fmt.Fprintf(c.stderr, "weir: %d new claims in %d incidents\n", added, len(set.Records))
+		fmt.Fprintf(c.stderr, "weir: %s in %s\n", plural(added, "new claim"), plural(len(set.Records), "incident"))
 	}
 	return nil
 }
@@ -177,9 +174,9 @@ func lintCommand(c *call) error {
 		}
 	}
 	if n := len(problems); n > 0 {
-		return answerNo{fmt.Errorf("%d problems in %d records", n, read)}
+		return answerNo{fmt.Errorf("%s in %s", plural(n, "problem"), plural(read, "record"))}
 	}
-	fmt.Fprintf(c.stderr, "weir: %d records, no problem\n", read)
+	fmt.Fprintf(c.stderr, "weir: %s, no problem\n", plural(read, "record"))
 	return nil
 }
 
@@ -245,7 +242,7 @@ func exportCommand(c *call) (err error) {
 			return err
 		}
 	}
-	fmt.Fprintf(c.stderr, "weir: %d incidents in %s, %d files written, all others are as the register has them\n", len(set.Records), *dir, len(names))
+	fmt.Fprintf(c.stderr, "weir: %s in %s, %s written, all others are as the register has them\n", plural(len(set.Records), "incident"), *dir, plural(len(names), "file"))
 	return nil
 }
 
@@ -282,6 +279,13 @@ func verifyRegisterCommand(c *call) (err error) {
 	case *noted != "" && !bytes.Equal(want, have[:]):
 		return answerNo{fmt.Errorf("revision %d has the hash %x: the register was written anew since yours was noted", of, have)}
 	}
-	fmt.Fprintf(c.stdout, "%d revisions, each as it was written; hash of revision %d: %x\n", v.Revisions, of, have)
+	fmt.Fprintf(c.stdout, "%s, each as it was written; hash of revision %d: %x\n", plural(v.Revisions, "revision"), of, have)
 	return nil
+}
+
+func plural[N int | int64](n N, one string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %ss", n, one)
 }

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"strings"
 	"time"
@@ -37,6 +38,9 @@ func listenRegister(cfg *config) (*registerSide, error) {
 	if _, err := cfg.guards(); err != nil {
 		return nil, err
 	}
+	if _, err := cfg.publicURL(); err != nil {
+		return nil, err
+	}
 	listener, err := net.Listen("tcp", cfg.Register.Listen)
 	if err != nil {
 		return nil, cfg.errorf("register: cannot listen on %q: %w: choose another address, or stop what listens there", cfg.Register.Listen, cause(err))
@@ -52,7 +56,11 @@ func (s *registerSide) start(ctx context.Context, cfg *config, log *slog.Logger)
 	if err := fill(ctx, s.store); err != nil {
 		return err
 	}
-	s.server = newServer(register.New(register.Options{Store: s.store, Log: log}))
+	public, err := cfg.publicURL()
+	if err != nil {
+		return err
+	}
+	s.server = newServer(register.New(register.Options{Store: s.store, Log: log, PublicURL: public}))
 	go func() {
 		if err := s.server.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
 			s.failures <- err
@@ -102,6 +110,18 @@ func (cfg *config) guards() (note.Verifiers, error) {
 		known = append(known, v)
 	}
 	return note.VerifierList(known...), nil
+}
+
+// publicURL returns where readers reach the register through a proxy; nil if there is none.
+func (cfg *config) publicURL() (*url.URL, error) {
+	if cfg.Register.PublicURL == "" {
+		return nil, nil
+	}
+	u, err := url.Parse(cfg.Register.PublicURL)
+	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.User != nil {
+		return nil, cfg.errorf("register: public_url: %q is no address such as https://register.example.com; the register needs a host name of its own", cfg.Register.PublicURL)
+	}
+	return u, nil
 }
 
 // loadRegister reads the config of a command that needs a register.

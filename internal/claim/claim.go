@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"weir/internal/access"
 )
@@ -133,6 +135,14 @@ func (c *Claim) Check() error {
 	}
 	var errs []error
 	add := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	for name, text := range map[string]string{
+		"id": c.Key, "of": c.Qualifier, "value": c.Value, "who": c.Who, "source": c.Source, "quote": c.Quote, "place": c.Place, "coder": c.Coder,
+		"reasoning": c.Reasoning, "note": c.Note,
+	} {
+		if err := CheckText(text); err != nil {
+			add("%s: %w", name, err)
+		}
+	}
 	if c.Value == "" {
 		add("value is missing: leave the claim out if nobody says anything")
 	} else if err := p.CheckValue(c.Value); err != nil {
@@ -156,6 +166,20 @@ func (c *Claim) Check() error {
 		add("visible: %w", err)
 	}
 	return errors.Join(append(errs, c.checkKind()...)...)
+}
+
+// CheckText refuses what no text of the register holds: bytes that are no UTF-8, control characters other than line ends and
+// tabs, and characters that change the direction of what stands around them.
+func CheckText(s string) error {
+	if !utf8.ValidString(s) {
+		return errors.New("is no text in UTF-8")
+	}
+	for _, r := range s {
+		if unicode.IsControl(r) && r != '\n' && r != '\t' || r >= 0x202A && r <= 0x202E || r >= 0x2066 && r <= 0x2069 {
+			return fmt.Errorf("holds the control character %U: leave it out", r)
+		}
+	}
+	return nil
 }
 
 func (c *Claim) checkKind() (errs []error) {

@@ -4,10 +4,11 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"time"
 )
 
 // Policy is how the shown value is chosen, in words. Select does this and nothing else.
-const Policy = "The same speaker's later statement supersedes the earlier. Then the order of speakers decides: victim's filing, regulator, court, victim's statement, research, press, attacker. A guard's measurement leads only for what was released through that guard."
+const Policy = "The same speaker's later statement supersedes the earlier, and a claim that names another stands in for it. Then the kind of speaker decides: victim's filing, regulator, court, victim's statement, research, press, attacker. Among speakers of one kind the latest statement leads, and of one day the first that was recorded. A guard's measurement leads only for what was released through that guard."
 
 // A Selection is which of the claims about one property and qualifier a page shows, and why.
 type Selection struct {
@@ -35,7 +36,7 @@ func Select(claims []Claim) Selection {
 		return cmp.Or(
 			cmp.Compare(rank(&a), rank(&b)),
 			cmp.Compare(slices.Index(speakers, a.Speaker), slices.Index(speakers, b.Speaker)),
-			cmp.Compare(b.AsOf, a.AsOf),
+			lastDay(b.AsOf).Compare(lastDay(a.AsOf)),
 			cmp.Compare(a.Seq, b.Seq),
 		)
 	})
@@ -63,18 +64,20 @@ func superseded(claims []Claim) map[int64]bool {
 		Speaker
 		who string
 	}
-	latest := map[voice]string{}
+	latest := map[voice]time.Time{}
 	named := map[string]bool{}
 	for _, c := range claims {
 		v := voice{c.Speaker, c.Who}
-		latest[v] = max(latest[v], c.AsOf)
+		if day := lastDay(c.AsOf); day.After(latest[v]) {
+			latest[v] = day
+		}
 		if c.Supersedes != "" {
 			named[c.Supersedes] = true
 		}
 	}
 	old := map[int64]bool{}
 	for _, c := range claims {
-		if c.Who != "" && c.AsOf < latest[voice{c.Speaker, c.Who}] || c.Key != "" && named[c.Key] {
+		if c.Who != "" && lastDay(c.AsOf).Before(latest[voice{c.Speaker, c.Who}]) || c.Key != "" && named[c.Key] {
 			old[c.Seq] = true
 		}
 	}
@@ -82,6 +85,15 @@ func superseded(claims []Claim) map[int64]bool {
 		return nil
 	}
 	return old
+}
+
+// lastDay is the end of what a date may mean; the zero time where none is recorded.
+func lastDay(date string) time.Time {
+	p, err := ParsePeriod(date)
+	if err != nil {
+		return time.Time{}
+	}
+	return p.End
 }
 
 // Disagree reports whether the claims hold different values.

@@ -2,7 +2,6 @@ package incident
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -176,7 +175,8 @@ func (b *builder) sources() []Link {
 	return links
 }
 
-// prose prints a text with its references; those to what the reader may not see, or to what had not been said yet, say so.
+// prose prints a text with its references; those to what the reader may not see say so. In a view of a past day it leaves out
+// the sentences that refer to what had not been said by then: their words would tell of it even without the figure.
 func (b *builder) prose(property string) []Paragraph {
 	all := []Paragraph{}
 	c, ok := b.leads(property, "")
@@ -184,6 +184,14 @@ func (b *builder) prose(property string) []Paragraph {
 		return all
 	}
 	for _, text := range paragraphs(c.Value) {
+		if !b.ask.AsOf.IsZero() {
+			said := slices.DeleteFunc(sentences(text), func(s string) bool {
+				return slices.ContainsFunc(reference.FindAllStringSubmatch(s, -1), func(m []string) bool { return b.saidLater(readRef(m)) })
+			})
+			if text = strings.Join(said, " "); text == "" {
+				continue
+			}
+		}
 		var p Paragraph
 		at := 0
 		for _, m := range reference.FindAllStringSubmatchIndex(text, -1) {
@@ -201,24 +209,35 @@ func (b *builder) prose(property string) []Paragraph {
 	return all
 }
 
+// of returns the builder of the incident that a reference leads to; nil if the reader may not see it.
+func (b *builder) of(r ref) *builder {
+	if r.incident == "" || r.incident == b.in.ID {
+		return b
+	}
+	at := slices.IndexFunc(b.in.Siblings, func(s *Incident) bool { return s.ID == r.incident })
+	if at < 0 {
+		return nil
+	}
+	return newBuilder(b.in.Siblings[at], b.ask)
+}
+
+// saidLater reports whether the reader may see what the reference leads to, but nobody had said it by the day of the view.
+func (b *builder) saidLater(r ref) bool {
+	of := b.of(r)
+	return of != nil && of.one(r.property, r.qualifier) == nil &&
+		slices.ContainsFunc(of.later, func(c claim.Claim) bool { return c.Property == r.property && c.Qualifier == r.qualifier })
+}
+
 func (b *builder) reference(r ref) Segment {
-	of := b
-	if r.incident != "" && r.incident != b.in.ID {
-		at := slices.IndexFunc(b.in.Siblings, func(s *Incident) bool { return s.ID == r.incident })
-		if at < 0 {
-			return Segment{Text: "(not available)"}
-		}
-		of = newBuilder(b.in.Siblings[at], b.ask)
+	of := b.of(r)
+	if of == nil {
+		return Segment{Text: "(not available)"}
 	}
 	if r.property == historyReference {
 		return of.historyWords()
 	}
-	f := of.one(r.property, r.qualifier)
-	switch {
-	case f != nil:
+	if f := of.one(r.property, r.qualifier); f != nil {
 		return Segment{Text: f.Text, Figure: f, Incident: r.incident}
-	case !b.ask.AsOf.IsZero() && slices.ContainsFunc(of.later, func(c claim.Claim) bool { return c.Property == r.property && c.Qualifier == r.qualifier }):
-		return Segment{Text: fmt.Sprintf("(not yet said by %s)", b.ask.AsOf.Format("2 January 2006"))}
 	}
 	if p, ok := claim.Find(r.property); ok && p.Access.Level(b.ask.Reader) == access.Value {
 		return Segment{Text: "(not said)"}

@@ -53,7 +53,7 @@ func (b *builder) computed() []Computed {
 		}
 		first, err := claim.ParsePeriod(from.Value)
 		last, err2 := claim.ParsePeriod(to.Value)
-		if err != nil || err2 != nil || !first.Day() || !last.Day() || last.First.Before(first.First) {
+		if err != nil || err2 != nil || !first.Day() || !last.Day() || dayOf(last).Before(dayOf(first)) {
 			continue // days cannot be counted from a month
 		}
 		days := int(dayOf(last).Sub(dayOf(first)).Hours() / 24)
@@ -96,6 +96,7 @@ func (b *builder) total(rule *claim.Claim) (Computed, bool) {
 	c := Computed{Name: "total", Label: upper(rule.Qualifier), Kind: string(claim.Computed), Rule: "the sum of the claims named here: " + rule.Reasoning}
 	var sum claim.Claim
 	var low, high float64
+	var bound byte
 	for _, m := range reference.FindAllStringSubmatch(rule.Value, -1) {
 		r := readRef(m)
 		part, ok := b.leads(r.property, r.qualifier)
@@ -106,15 +107,22 @@ func (b *builder) total(rule *claim.Claim) (Computed, bool) {
 		if err != nil {
 			return c, false
 		}
-		sum.Property, sum.Value, sum.Approx = r.property, currency, sum.Approx || part.Approx || q.Bound != 0
+		if q.Bound != 0 && bound != 0 && bound != q.Bound {
+			return c, false // more than one and less than another adds up to nothing that can be said
+		}
+		bound = max(bound, q.Bound)
+		sum.Property, sum.Value, sum.Approx = r.property, currency, sum.Approx || part.Approx
 		low, high = low+q.Low, high+q.High
 		c.Inputs = append(c.Inputs, b.input(&part))
 	}
 	if sum.Value != "" {
 		sum.Value += " "
 	}
+	if bound != 0 {
+		sum.Value += string(bound)
+	}
 	sum.Value += strconv.FormatFloat(low, 'f', -1, 64)
-	if high > low {
+	if high > low && bound == 0 {
 		sum.Value += ".." + strconv.FormatFloat(high, 'f', -1, 64)
 	}
 	p, _ := claim.Find(sum.Property)

@@ -14,8 +14,11 @@ func display(p *claim.Property, c *claim.Claim) string {
 	switch p.Type {
 	case claim.Date:
 		text = displayDate(c.Value)
-		if c.Approx {
+		switch _, err := time.Parse("2006-01-02", c.Value); {
+		case c.Approx && err == nil:
 			text = "on or about " + text
+		case c.Approx:
+			text = "about " + text
 		}
 		return text
 	case claim.Count:

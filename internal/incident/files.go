@@ -90,6 +90,15 @@ func ReadRecord(name string, data []byte) (Record, []Problem) {
 
 var yamlLine = regexp.MustCompile(`^(?:yaml: )?line (\d+): (.*)$`)
 
+// RecordID returns the id that a record's text gives; "" if it cannot be read.
+func RecordID(data []byte) string {
+	var rec struct{ ID string }
+	if err := yaml.Unmarshal(data, &rec); err != nil {
+		return ""
+	}
+	return rec.ID
+}
+
 // readStrict decodes one YAML document; a key that is not known is a problem.
 func readStrict(name string, data []byte, into any) (problems []Problem) {
 	dec := yaml.NewDecoder(bytes.NewReader(data))
@@ -112,7 +121,7 @@ func readStrict(name string, data []byte, into any) (problems []Problem) {
 		texts = append(texts, err.Error())
 	}
 	for _, text := range texts {
-		p := Problem{File: name, What: text, Hint: "the fields of a claim stand at /properties and in CONTRIBUTING.md"}
+		p := Problem{File: name, What: text, Hint: "docs/records.md lists the fields of a claim, /properties what may be claimed"}
 		if m := yamlLine.FindStringSubmatch(text); m != nil {
 			p.Line, _ = strconv.Atoi(m[1])
 			p.What = m[2]

@@ -150,6 +150,25 @@ func TestAsOf(t *testing.T) {
 	if len(v.Later) != 1 || v.Later[0].Value != "2000" || v.Undated == 0 || v.AsOf != "2023-01-20" {
 		t.Errorf("left out: %+v, %d undated", v.Later, v.Undated)
 	}
+	words := func(v *View) (all string) {
+		for _, paragraph := range v.Description {
+			for _, segment := range paragraph {
+				all += segment.Text
+			}
+		}
+		return all
+	}
+	fine := stated("fine", "", "USD 5000")
+	fine.AsOf = "2024-01-01"
+	in.Claims = append(slices.DeleteFunc(in.Claims, func(c claim.Claim) bool { return c.Property == "description" }), fine, claim.Claim{
+		Property: "description", Value: "It was {people:accounts}. A regulator fined it {fine}.\n\nThe {fine} were paid.", Kind: claim.Assessed, Speaker: claim.Editors, Coder: "c", Reasoning: "r",
+	})
+	if got := words(view(t, in, ask)); got != "It was 1,000." {
+		t.Errorf("the text of that day: %q", got)
+	}
+	if got := words(view(t, in, public())); !strings.Contains(got, "A regulator fined it USD 5,000.") || !strings.Contains(got, "The USD 5,000 were paid.") {
+		t.Errorf("the text of today: %q", got)
+	}
 	if f := view(t, in, public()).People(); f.Value != "2000" || !f.Others[0].Superseded && f.Others[0].Value != "1000" {
 		t.Errorf("the figure of today: %+v", f)
 	}
@@ -272,7 +291,7 @@ func TestLintProse(t *testing.T) {
 		{"An earlier one took {x-2021/share:customers} of the customers.", "", ""},
 		{"Nothing bare here, and one of the APIs at all.", "", ""},
 		{"It took 37 million accounts.", `"37 million" stands bare`, "{people:accounts}"},
-		{"It took thirty-seven million accounts.", "stands bare", "{people:accounts}"},
+		{"It took thirty-seven million accounts.", `"thirty-seven million" stands bare`, "{people:accounts}"},
 		{"It took 37,000,000 accounts.", "stands bare", "{people:accounts}"},
 		{"It began on 25 November 2022.", "stands bare", "{date}"},
 		{"It began on November 25, 2022.", "stands bare", "{date}"},
@@ -293,6 +312,44 @@ func TestLintProse(t *testing.T) {
 			return strings.Contains(p.what, tt.what) && strings.Contains(p.hint, tt.hint)
 		}) {
 			t.Errorf("%q: %+v, want %q with the hint %q", tt.text, problems, tt.what, tt.hint)
+		}
+	}
+}
+
+// Every way in which English writes a figure is found whole, and what only looks like one is left alone.
+func TestFigures(t *testing.T) {
+	for text, want := range map[string][]string{
+		"thirteen or ninety-nine":                                                   {"thirteen", "ninety-nine"},
+		"one hundred thousand, one of them":                                         {"one hundred thousand"},
+		"three percent, 3 per cent, one percent":                                    {"three percent", "3 per cent", "one percent"},
+		"the twenty-first and the thirtieth":                                        {"twenty-first", "thirtieth"},
+		"two thirds, a quarter, twice":                                              {"two", "thirds", "quarter", "twice"},
+		"2 trillion and ½ of ٣٧":                                                    {"2 trillion", "½", "٣٧"},
+		"It ended in March, or by May.":                                             {"March", "May"},
+		"A march may be long. It was in Marching":                                   nil,
+		"They said in November that it grew":                                        {"November"},
+		"in Q3 and USD 5":                                                           {"Q3", "USD 5"},
+		"a third party, third-party, second-hand, per second, two-factor, zero-day": nil,
+		"Form 8-K, 5G, S3, OAuth2, OAuth 2.0, SHA-256, IPv6, Log4j, Office 365, T1190, Article 33": nil,
+		"CVE-2021-44228, API1:2023, B2B, MD5, HTTP/2 and Auth0":                                    nil,
+		"5Gs, 8-K, form 9":                  {"5Gs,", "8", "9"},
+		"a million, millions, dozens, zero": {"million", "millions", "dozens", "zero"},
+		"first of all, someone; attention; often; freight; the weight; canine; a tenth; the seventies": {"tenth"},
+	} {
+		var got []string
+		for _, f := range tokens(text) {
+			got = append(got, f.text)
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%q: %q, want %q", text, got, want)
+		}
+	}
+	for text, want := range map[string]float64{
+		"thirty-seven million": 37e6, "37 million": 37e6, "one hundred thousand": 1e5, "seventy six": 76, "37,000,000": 37e6, "2.5 billion": 2.5e9,
+		"zero": 0, "half": 0.5, "millions": -1,
+	} {
+		if got := readNumber(text); got != want {
+			t.Errorf("readNumber(%q) = %v, want %v", text, got, want)
 		}
 	}
 }

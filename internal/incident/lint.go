@@ -88,6 +88,9 @@ func (l *linter) ids(file string, n int, id func(int) string) map[string]bool {
 		if !claim.ValidID(id(i)) {
 			l.problems = append(l.problems, Problem{File: name, Property: "id", What: fmt.Sprintf("%q is no id", id(i)), Hint: "small letters, digits and hyphens"})
 		}
+		if id(i) == "new" {
+			l.problems = append(l.problems, Problem{File: name, Property: "id", What: `cannot be "new"`, Hint: "the editor's form for a new one has this address"})
+		}
 		if seen[id(i)] {
 			l.problems = append(l.problems, Problem{File: name, Property: "id", What: fmt.Sprintf("%q is given twice", id(i)), Hint: "each id names one object"})
 		}
@@ -109,7 +112,21 @@ func (l *linter) objects() {
 			}
 		}
 	}
+	text := func(file, id string, texts ...string) {
+		for _, t := range texts {
+			if err := claim.CheckText(t); err != nil {
+				l.problems = append(l.problems, Problem{File: file, Property: id, What: err.Error()})
+			}
+		}
+	}
+	for _, a := range l.set.Actors {
+		text(actorsFile, a.ID, append([]string{a.Name}, a.Aliases...)...)
+		if a.Name == "" {
+			l.problems = append(l.problems, Problem{File: actorsFile, Property: a.ID, What: "name is missing"})
+		}
+	}
 	for _, s := range l.set.Sources {
+		text(sourcesFile, s.ID, s.Publisher, s.Title, s.URL, s.Archived, s.Note)
 		check(sourcesFile, s.ID, claim.OfSource, map[string]string{
 			"type": s.Type, "published": s.Published, "retrieved": s.Retrieved, "url": s.URL, "sha256": s.SHA256, "archived": s.Archived,
 		})
@@ -118,6 +135,7 @@ func (l *linter) objects() {
 		}
 	}
 	for _, o := range l.set.Organisations {
+		text(organisationsFile, o.ID, append([]string{o.Name, o.Country, o.Sector}, o.Aliases...)...)
 		if o.Name == "" {
 			l.problems = append(l.problems, Problem{File: organisationsFile, Property: o.ID, What: "name is missing"})
 		}
@@ -131,6 +149,12 @@ func (l *linter) record(r *Record) {
 	}
 	if !l.organisations[r.Victim] {
 		add(0, "victim", fmt.Sprintf("no organisation %q", r.Victim), "add it to "+organisationsFile)
+	}
+	if err := claim.CheckText(r.Withdrawn); err != nil {
+		add(0, "withdrawn", err.Error(), "")
+	}
+	for _, name := range l.set.ActorsIn(r.Withdrawn) {
+		add(0, "withdrawn", fmt.Sprintf("names %s, whom only members see", name), "everybody reads the reason: write the attacker")
 	}
 	keys := map[string]bool{}
 	for n := range r.Claims {
@@ -181,6 +205,8 @@ func (l *linter) references(c *claim.Claim, keys map[string]bool, report func(wh
 		report("no such actor", "add it to "+actorsFile)
 	case p.Type == claim.Incident && l.records[c.Value] == nil:
 		report(fmt.Sprintf("no incident %q", c.Value), "name a record of this folder")
+	case p.Type == claim.Incident && l.records[c.Value].Draft && l.records[c.Incident] != nil && !l.records[c.Incident].Draft && c.Visible == "":
+		report(fmt.Sprintf("%s is a draft, which only responders see", c.Value), "publish it first, or give the claim visible: responder")
 	}
 }
 
@@ -191,14 +217,22 @@ func (l *linter) tells(c *claim.Claim, report func(what, hint string)) {
 	if actor, _ := claim.Find("actor"); p.Access.Level(access.Anybody()) != access.Value || actor.Access.Level(access.Anybody()) == access.Value || c.Visible != "" && c.Visible != access.Public.String() {
 		return
 	}
-	text := strings.Join([]string{c.Value, c.Who, c.Quote, c.Place, c.Note, c.Reasoning}, "\n")
-	for _, a := range l.set.Actors {
+	for _, name := range l.set.ActorsIn(strings.Join([]string{c.Qualifier, c.Value, c.Who, c.Quote, c.Place, c.Note, c.Reasoning}, "\n")) {
+		report(fmt.Sprintf("names %s, whom only members see", name), "write the attacker, or give the claim visible: member")
+	}
+}
+
+// ActorsIn returns the names of the set's threat actors that stand in a text, in whatever case.
+func (s *Set) ActorsIn(text string) (names []string) {
+	text = strings.ToLower(text)
+	for _, a := range s.Actors {
 		for _, name := range append([]string{a.Name}, a.Aliases...) {
-			if containsWord(text, name) {
-				report(fmt.Sprintf("names %s, whom only members see", name), "write the attacker, or give the claim visible: member")
+			if containsWord(text, strings.ToLower(name)) {
+				names = append(names, name)
 			}
 		}
 	}
+	return names
 }
 
 // containsWord reports whether a name stands in a text with no letter or digit on either side.

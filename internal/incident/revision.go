@@ -154,6 +154,15 @@ func Merge(base, mine, theirs Record) Record {
 	inBase, inMine, inTheirs := ids(base), ids(mine), ids(theirs)
 	merged := theirs
 	merged.Claims = nil
+	if mine.Victim != base.Victim {
+		merged.Victim = mine.Victim
+	}
+	if mine.Draft != base.Draft {
+		merged.Draft = mine.Draft
+	}
+	if mine.Withdrawn != base.Withdrawn {
+		merged.Withdrawn = mine.Withdrawn
+	}
 	for _, c := range theirs.Claims {
 		if id := c.ID(); !inBase[id] || inMine[id] {
 			merged.Claims = append(merged.Claims, c)
@@ -167,15 +176,16 @@ func Merge(base, mine, theirs Record) Record {
 	return merged
 }
 
-// Missing returns what adds to the state's record all that the other holds and it does not; nothing is taken back.
-func (s *State) Missing(from Record) (changes []Change) {
+// Missing returns what adds to the state's record all that the other holds and it never did; nothing is taken back. ever are the
+// claims that the incident ever held: what was taken back on purpose does not return by itself.
+func (s *State) Missing(from Record, ever []claim.Claim) (changes []Change) {
 	from.own()
 	if s.Opened == 0 {
 		return s.Changes(from)
 	}
 	have := map[string]bool{}
-	for i := range s.Claims {
-		have[s.Claims[i].ID()] = true
+	for i := range ever {
+		have[ever[i].ID()] = true
 	}
 	return additions(from, have)
 }
@@ -285,16 +295,19 @@ type DifferenceView struct {
 	Fields []FieldChange `json:"fields"`
 }
 
-// Restrict ties claims of the past to those that say the same now, so that nobody reads in the past what has been
-// restricted since (P7).
-func Restrict(past, standing []claim.Claim) {
+// Restrict ties claims of the past to the restriction that their statement was last recorded with, so that nobody reads in
+// the past what has been restricted since (P7). ever holds all claims that were ever recorded, in that order: a restricted
+// claim that was taken back, as when its value is corrected, still bars what it said.
+func Restrict(past, ever []claim.Claim) {
 	type statement struct{ incident, property, qualifier, value string }
 	of := func(c *claim.Claim) statement { return statement{c.Incident, c.Property, c.Qualifier, c.Value} }
 	now := map[statement]*claim.Claim{}
-	for i := range standing {
-		c := &standing[i]
+	for i := range ever {
+		c := &ever[i]
 		if c.Visible != "" || c.Embargo != "" {
 			now[of(c)] = c
+		} else {
+			delete(now, of(c))
 		}
 	}
 	for i := range past {
@@ -302,21 +315,32 @@ func Restrict(past, standing []claim.Claim) {
 	}
 }
 
-// View returns what the reader may see of the revision in the incident that stands as in st; false if nothing of it. taken
-// are the claims that it took back.
-func (r *Revision) View(ask Ask, st *State, taken []claim.Claim) (RevisionView, bool) {
-	incident := st.ID
+// A Past is what a view of an incident's revisions needs beside the revision.
+type Past struct {
+	Incident  string
+	Withdrawn bool
+	Ever      []claim.Claim     // all claims of the incident that were ever recorded, in that order
+	Names     map[string]string // of related incidents that the reader may see
+}
+
+// View returns what the reader may see of the revision in an incident; false if nothing of it. taken are the claims that it
+// took back.
+func (r *Revision) View(ask Ask, past *Past, taken []claim.Claim) (RevisionView, bool) {
+	incident := past.Incident
 	v := RevisionView{Number: r.Number, Recorded: r.Recorded.UTC().Format(time.RFC3339), Reason: r.Reason, Changes: []DifferenceView{}}
 	if ask.Reader.MayReadDrafts() {
 		v.Author = r.Author
 	}
-	b := newBuilder(&Incident{ID: incident}, ask)
+	b := newBuilder(&Incident{ID: incident, Names: past.Names}, ask)
 	visible := func(all []claim.Claim) (kept []claim.Claim) {
-		if st.Withdrawn != "" && !ask.Reader.MayReadDrafts() {
+		if past.Withdrawn && !ask.Reader.MayReadDrafts() {
 			return nil
 		}
-		Restrict(all, st.Claims)
+		Restrict(all, past.Ever)
 		for _, c := range all {
+			if b.secret(&c) {
+				continue
+			}
 			switch c.Level(ask.Reader, ask.Now) {
 			case access.Value:
 				kept = append(kept, c)

@@ -183,7 +183,7 @@ func newBuilder(in *Incident, ask Ask) *builder {
 	b := &builder{in: in, ask: ask, groups: map[[2]string]*[]int{}, counts: map[string]int{}}
 	for _, c := range sortClaims(in.Claims) {
 		level := c.Level(ask.Reader, ask.Now)
-		if level == access.Hidden || !b.said(&c, level) {
+		if level == access.Hidden || b.secret(&c) || !b.said(&c, level) {
 			continue
 		}
 		b.counts[c.Property]++
@@ -199,6 +199,12 @@ func newBuilder(in *Incident, ask Ask) *builder {
 		b.visible = append(b.visible, c)
 	}
 	return b
+}
+
+// secret reports whether the claim names an incident that the reader may not see, such as a draft.
+func (b *builder) secret(c *claim.Claim) bool {
+	p, ok := claim.Find(c.Property)
+	return ok && p.Type == claim.Incident && b.in.Names[c.Value] == ""
 }
 
 // said reports whether the claim belongs into a view of the day that was asked for.

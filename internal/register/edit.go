@@ -82,9 +82,7 @@ func (r *register) newForm(*http.Request, access.Reader) (*answer, error) {
 
 func (r *register) create(req *http.Request, reader access.Reader) (*answer, error) {
 	e := &editing{New: true, Text: plain(req.PostFormValue("text")), Reason: strings.TrimSpace(req.PostFormValue("reason"))}
-	_, id, _ := strings.Cut(e.Text, "id:")
-	id, _, _ = strings.Cut(id, "\n")
-	e.ID = strings.TrimSpace(id)
+	e.ID = incident.RecordID([]byte(e.Text))
 	return r.save(req, reader, e)
 }
 
@@ -226,7 +224,8 @@ func (r *register) claimForm(req *http.Request, _ access.Reader) (*answer, error
 	return f.answer(http.StatusOK), nil
 }
 
-// addClaim adds one claim to what stands. It cannot lose what others changed meanwhile, so it asks for no base.
+// addClaim adds one claim to what stands. It cannot lose what others changed meanwhile, so it asks for no base, and tries
+// again if somebody wrote between its reading and its writing.
 func (r *register) addClaim(req *http.Request, reader access.Reader) (*answer, error) {
 	f, st, err := r.newClaimForm(req.Context(), req.PathValue("id"), req.PostFormValue("property"))
 	if err != nil {
@@ -240,22 +239,26 @@ func (r *register) addClaim(req *http.Request, reader access.Reader) (*answer, e
 		f.Problems = append(f.Problems, incident.Problem{Property: "reason", What: "is missing", Hint: "say in a few words why; everybody can read it"})
 		return f.answer(http.StatusUnprocessableEntity), nil
 	}
-	record := st.Record
-	record.Claims = append(slices.Clone(record.Claims), f.Claim)
-	number, err := r.store.Edit(req.Context(), store.Who{Author: reader.Account, Reason: f.Reason}, st.Changed, record)
 	var lint *store.LintError
 	var faster *store.ConflictError
-	switch {
-	case errors.As(err, &lint):
-		f.Problems = lint.Problems
-		return f.answer(http.StatusUnprocessableEntity), nil
-	case errors.As(err, &faster): // between reading and writing: the editor sends it once more
-		f.Problems = []incident.Problem{{What: "somebody changed the incident at the same moment", Hint: "send the claim once more"}}
-		return f.answer(http.StatusConflict), nil
-	case err != nil:
-		return nil, err
+	for {
+		record := st.Record
+		record.Claims = append(slices.Clone(record.Claims), f.Claim)
+		number, err := r.store.Edit(req.Context(), store.Who{Author: reader.Account, Reason: f.Reason}, st.Changed, record)
+		switch {
+		case errors.As(err, &lint):
+			f.Problems = lint.Problems
+			return f.answer(http.StatusUnprocessableEntity), nil
+		case errors.As(err, &faster):
+			if st, err = r.store.State(req.Context(), f.ID, 0); err != nil {
+				return nil, err
+			}
+		case err != nil:
+			return nil, err
+		default:
+			return &answer{redirect: saved(f.ID, number)}, nil
+		}
 	}
-	return &answer{redirect: saved(f.ID, number)}, nil
 }
 
 // claimOf reads a claim from a form.

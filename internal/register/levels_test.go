@@ -56,12 +56,18 @@ func levelsSite(t *testing.T, s secrets) *site {
 		says("actor", "", "levels-actor"), says("actor_location", "levels-actor", s.member), says("attribution", "levels-actor", s.member), assesses("action", "hacking", s.member),
 		visible(says("people", "accounts", size), access.Member), visible(says("event", "disclosed", map[bool]string{true: "2017", false: "2019"}[s.member == "quagga"]), access.Member),
 		visible(says("notice", "", s.member), access.Member), says("asset", "", "a server"), embargoed, visible(says("cause", "", s.responder), access.Responder),
-		says("finding", "", s.responder), says("related", "", "levels-draft"),
+		says("finding", "", s.responder), visible(says("related", "", "levels-draft"), access.Responder), assesses("counts_as", "disclosed", "r"),
 		assesses("description", "It was {people:accounts}, way in {vector}, by {actor}, cause {cause}. Related: {related}.", "an open text"),
 	}}
 	draft := incident.Record{ID: "levels-draft", Victim: "levels-second", Draft: true, Claims: []claim.Claim{says("date", "", "2024-06"), says("asset", "", s.responder)}}
 	published := incident.Record{ID: "levels-published", Victim: "levels", Draft: true, Claims: []claim.Claim{says("date", "", "2024-07"), says("asset", "", "draft "+s.responder)}}
-	withdrawn := incident.Record{ID: "levels-withdrawn", Victim: "levels", Claims: []claim.Claim{says("date", "", "2024-08"), says("asset", "", "withdrawn "+s.responder)}}
+	withdrawn := incident.Record{ID: "levels-withdrawn", Victim: "levels", Claims: []claim.Claim{
+		says("date", "", map[bool]string{true: "2024-04", false: "2024-08"}[s.responder == "okapi"]), says("asset", "", "withdrawn "+s.responder), assesses("counts_as", "disclosed", "r"),
+	}}
+	if s.responder == "okapi" { // that there is something which cannot be seen is not to be seen either
+		open.Claims = append(open.Claims, says("related", "", withdrawn.ID))
+		published.Claims = slices.Insert(published.Claims, 1, says("related", "", draft.ID))
+	}
 	set := builtIn(t)
 	set.Add(&incident.Set{
 		Organisations: []incident.Organisation{{ID: "levels", Name: "Levels"}, {ID: "levels-second", Name: "Levels, second " + s.responder}},
@@ -76,13 +82,16 @@ func levelsSite(t *testing.T, s secrets) *site {
 		}
 	}
 	do(st.Import(t.Context(), set, me, false))
-	// A value that everybody could read is restricted later; another is taken back before its draft is published.
+	// A value that everybody could read is restricted later, and corrected after that; another is taken back before its draft
+	// is published. What is withdrawn was a sibling in the past.
 	once := open
 	once.Claims = append(slices.Clone(open.Claims), says("api_rate", "", s.member), says("api_flaw", "", "none"))
 	do(st.Edit(t.Context(), me, 1, once))
 	once.Claims = append(slices.Clone(open.Claims), visible(says("api_rate", "", s.member), access.Member), says("api_flaw", "", "one"))
 	do(st.Edit(t.Context(), me, 2, once))
-	published.Claims = published.Claims[:1]
+	once.Claims = append(slices.Clone(open.Claims), visible(says("api_rate", "", s.member+" corrected"), access.Member), says("api_flaw", "", "one"))
+	do(st.Edit(t.Context(), me, 3, once))
+	published.Claims = published.Claims[:len(published.Claims)-1]
 	do(st.Edit(t.Context(), me, 1, published))
 	do(nil, st.Publish(t.Context(), me, published.ID))
 	do(nil, st.Withdraw(t.Context(), store.Who{Author: "editor", Reason: "the victim asked"}, withdrawn.ID))
@@ -109,10 +118,10 @@ func everyRequest(t *testing.T) (all []string) {
 	variants := map[string][]string{
 		"GET /incidents":      {"?sort=size", "?year=2024", "?limit=3", "?sort=size&limit=1", "?after=levels-published", "?after=levels-draft"},
 		"GET /incidents/{id}": {"?as_of=2024-05-02", "?as_of=2024-04-30"},
-		"GET /search":         {"?q=quagga", "?q=okapi", "?q=zebra", "?q=numbat", "?q=levels", "?q=fear", "?q=grudge", "?q=T1190", "?q=server", "?q=api", "?q=victim"},
+		"GET /search":         {"?q=%00", "?q=quagga", "?q=okapi", "?q=zebra", "?q=numbat", "?q=levels", "?q=fear", "?q=grudge", "?q=T1190", "?q=server", "?q=api", "?q=victim"},
 	}
 	variants["GET /api/v1/incidents"] = variants["GET /incidents"]
-	for n := 1; n <= 8; n++ {
+	for n := 1; n <= 9; n++ {
 		variants["GET /incidents/{id}"] = append(variants["GET /incidents/{id}"], fmt.Sprintf("?revision=%d", n), fmt.Sprintf("?revision=%d&as_of=2024-05-02", n))
 	}
 	variants["GET /api/v1/incidents/{id}"] = variants["GET /incidents/{id}"]

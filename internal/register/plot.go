@@ -168,6 +168,7 @@ type span struct {
 	LabelY    float64
 	Text      string
 	Number    int
+	NumberX   float64 // right of X where the number before it is too close
 }
 
 // The frame of a spanPlot.
@@ -175,6 +176,7 @@ const (
 	spanLeft, spanRight  = 64, 740
 	spanTop, spanBottom  = 30, 240
 	spanLabels, spanTall = 258, 284
+	numberWidth          = 16
 )
 
 // plotHistory draws a victim's incidents, which come in the order of their dates; nil where there are fewer than two.
@@ -187,7 +189,7 @@ func plotHistory(name string, views []*incident.View) *spanPlot {
 		number    int
 	}
 	var all []sized
-	low, high := math.Inf(1), 0.0
+	low, high, none := math.Inf(1), 0.0, false
 	for i, v := range views {
 		if v.Date == nil || v.Withdrawn != "" {
 			continue
@@ -200,8 +202,10 @@ func plotHistory(name string, views []*incident.View) *spanPlot {
 		if f := v.People(); f != nil {
 			s.text = f.Text
 			s.low, s.high, s.lead = claimedRange(v, f)
-			if s.lead > 0 { // none at all has no place on a logarithmic scale: it stands on the base line
+			if s.lead > 0 {
 				low, high = min(low, s.lead), max(high, s.high)
+			} else {
+				none = true
 			}
 		}
 		all = append(all, s)
@@ -218,8 +222,14 @@ func plotHistory(name string, views []*incident.View) *spanPlot {
 	if top == bottom {
 		top++
 	}
+	if none { // nobody at all has no place on a logarithmic scale: the base line is theirs, below all that has one
+		bottom--
+	}
 	y := func(n float64) float64 {
-		return spanBottom - max(0, math.Log10(max(n, 1))-bottom)/(top-bottom)*(spanBottom-spanTop)
+		if n == 0 {
+			return spanBottom
+		}
+		return spanBottom - max(0, math.Log10(n)-bottom)/(top-bottom)*(spanBottom-spanTop)
 	}
 	p := &spanPlot{Title: "People affected by the incidents of " + name, Height: spanTall, Base: spanBottom}
 	for year := from; year <= to; year++ {
@@ -228,7 +238,11 @@ func plotHistory(name string, views []*incident.View) *spanPlot {
 		}
 	}
 	for power := bottom; power <= top; power++ {
-		p.Ticks = append(p.Ticks, tick{y(math.Pow(10, power)), short(math.Pow(10, power))})
+		label := short(math.Pow(10, power))
+		if none && power == bottom {
+			label = "0"
+		}
+		p.Ticks = append(p.Ticks, tick{y(math.Pow(10, power)), label})
 	}
 	var words []string
 	for _, s := range all {
@@ -242,6 +256,10 @@ func plotHistory(name string, views []*incident.View) *spanPlot {
 		}
 		if n := len(p.Spans); n > 0 && mark.X-p.Spans[n-1].X < 60 && math.Abs(mark.LabelY-p.Spans[n-1].LabelY) < 13 {
 			mark.LabelY = p.Spans[n-1].LabelY - 13
+		}
+		mark.NumberX = mark.X
+		if n := len(p.Spans); n > 0 {
+			mark.NumberX = max(mark.X, p.Spans[n-1].NumberX+numberWidth)
 		}
 		p.Spans = append(p.Spans, mark)
 	}

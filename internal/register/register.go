@@ -14,6 +14,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"time"
 
 	"weir/internal/access"
@@ -30,6 +31,10 @@ var assetFiles embed.FS
 type Options struct {
 	Store *store.Store
 	Log   *slog.Logger // nil means slog.Default()
+
+	// PublicURL is where readers reach the register if a proxy stands before it; nil if none does. Over https the session cookie
+	// is Secure; and what a proxy on this machine says of a reader's address is believed.
+	PublicURL *url.URL
 }
 
 // New returns the register's handler.
@@ -37,7 +42,7 @@ func New(opts Options) http.Handler {
 	if opts.Log == nil {
 		opts.Log = slog.Default()
 	}
-	r := &register{store: opts.Store, log: opts.Log, pages: parsePages(), tries: newTries()}
+	r := &register{store: opts.Store, log: opts.Log, public: opts.PublicURL, pages: parsePages(), tries: newTries()}
 	mux := http.NewServeMux()
 	for pattern, f := range r.pageRoutes() {
 		mux.Handle(pattern, r.page(f))
@@ -50,7 +55,7 @@ func New(opts Options) http.Handler {
 	if err != nil {
 		panic(err) // the folder is embedded
 	}
-	mux.Handle("GET /assets/", http.StripPrefix("/assets/", http.FileServerFS(assets)))
+	mux.Handle("GET /assets/{name}", http.StripPrefix("/assets/", http.FileServerFS(assets)))
 	return secure(http.NewCrossOriginProtection().Handler(mux))
 }
 
@@ -96,10 +101,11 @@ func secure(next http.Handler) http.Handler {
 }
 
 type register struct {
-	store *store.Store
-	log   *slog.Logger
-	pages map[string]*template.Template
-	tries *tries
+	store  *store.Store
+	log    *slog.Logger
+	public *url.URL
+	pages  map[string]*template.Template
+	tries  *tries
 }
 
 var pageNames = []string{

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"net/netip"
+	"net/url"
 	"strings"
 	"sync"
 	"time"
@@ -28,7 +30,9 @@ func loginPage(status int, s signIn) *answer {
 
 // local returns the path if it is one of this register's; anything else could lead a reader away.
 func local(path string) string {
-	if !strings.HasPrefix(path, "/") || strings.HasPrefix(path, "//") || strings.ContainsAny(path, "\\\r\n") {
+	u, err := url.Parse(path)
+	if err != nil || u.Scheme != "" || u.Host != "" || u.User != nil || !strings.HasPrefix(path, "/") || strings.HasPrefix(path, "//") ||
+		strings.ContainsFunc(path, func(r rune) bool { return r == '\\' || r <= ' ' || r == 0x7f }) { // browsers drop some and read others as /
 		return "/"
 	}
 	return path
@@ -40,10 +44,7 @@ func (r *register) login(req *http.Request, _ access.Reader) (*answer, error) {
 		return nil, &readerError{http.StatusBadRequest, "The form cannot be read"}
 	}
 	form := signIn{Name: req.PostFormValue("name"), Next: local(req.PostFormValue("next"))}
-	host, _, err := net.SplitHostPort(req.RemoteAddr)
-	if err != nil {
-		host = req.RemoteAddr
-	}
+	host := r.client(req)
 	if !r.tries.allow(host, form.Name, time.Now()) {
 		form.Wrong = "Too many tries. Wait a quarter of an hour, then try again."
 		return loginPage(http.StatusTooManyRequests, form), nil
@@ -64,13 +65,31 @@ func (r *register) login(req *http.Request, _ access.Reader) (*answer, error) {
 	if err := r.store.StartSession(req.Context(), hash, reader.Account, time.Now().Add(access.SessionLife)); err != nil {
 		return nil, err
 	}
-	return &answer{redirect: form.Next, cookie: sessionCookie(req, token, int(access.SessionLife.Seconds()))}, nil
+	return &answer{redirect: form.Next, cookie: r.sessionCookie(req, token, int(access.SessionLife.Seconds()))}, nil
 }
 
-func sessionCookie(req *http.Request, token string, maxAge int) *http.Cookie {
+func (r *register) sessionCookie(req *http.Request, token string, maxAge int) *http.Cookie {
 	return &http.Cookie{
-		Name: cookieName, Value: token, Path: "/", MaxAge: maxAge, HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: req.TLS != nil,
+		Name: cookieName, Value: token, Path: "/", MaxAge: maxAge, HttpOnly: true, SameSite: http.SameSiteLaxMode,
+		Secure: req.TLS != nil || r.public != nil && r.public.Scheme == "https",
 	}
+}
+
+// client returns the address that a request came from. Behind a proxy on this machine it is the last of X-Forwarded-For: the
+// one that the proxy itself saw. Those before it anybody can invent.
+func (r *register) client(req *http.Request) string {
+	host, _, err := net.SplitHostPort(req.RemoteAddr)
+	if err != nil {
+		return req.RemoteAddr
+	}
+	peer, err := netip.ParseAddr(host)
+	if said := req.Header.Values("X-Forwarded-For"); err == nil && peer.IsLoopback() && r.public != nil && len(said) > 0 {
+		last := said[len(said)-1]
+		if addr, err := netip.ParseAddr(strings.TrimSpace(last[strings.LastIndex(last, ",")+1:])); err == nil {
+			return addr.String()
+		}
+	}
+	return host
 }
 
 func (r *register) logout(req *http.Request, _ access.Reader) (*answer, error) {
@@ -79,7 +98,7 @@ func (r *register) logout(req *http.Request, _ access.Reader) (*answer, error) {
 			return nil, err
 		}
 	}
-	return &answer{redirect: "/", cookie: sessionCookie(req, "", -1)}, nil
+	return &answer{redirect: "/", cookie: r.sessionCookie(req, "", -1)}, nil
 }
 
 // tries counts failed sign-ins by account and by address. It is bounded: when it is full it forgets everything, which lets

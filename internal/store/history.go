@@ -26,6 +26,13 @@ func (s *Store) Revisions(ctx context.Context, reader access.Reader, id string) 
 		if st.Opened == 0 || st.Draft && !reader.MayReadDrafts() {
 			return ErrNotFound
 		}
+		past := &incident.Past{Incident: id, Withdrawn: st.Withdrawn != ""}
+		if past.Ever, err = everClaimed(tx, []string{id}); err != nil {
+			return err
+		}
+		if past.Names, err = namesIn(tx, past.Ever, reader); err != nil {
+			return err
+		}
 		// What became of a draft before it was published is for those who read drafts.
 		return each(tx, 5, `SELECT number, recorded, author, reason, changes FROM revision
 			WHERE number IN (SELECT revision FROM incident_state WHERE incident = ? AND draft <= ?) ORDER BY number DESC`, []any{id, reader.MayReadDrafts()}, func(row []string) error {
@@ -37,7 +44,7 @@ func (s *Store) Revisions(ctx context.Context, reader access.Reader, id string) 
 			if err != nil {
 				return err
 			}
-			if v, ok := r.View(s.ask(reader, Moment{}), st, taken); ok {
+			if v, ok := r.View(s.ask(reader, Moment{}), past, taken); ok {
 				all = append(all, v)
 			}
 			return nil

@@ -65,6 +65,9 @@ func (s *Store) index(tx *sql.Tx, in *incident.Incident, now time.Time) error {
 		return err
 	}
 	for _, tier := range access.Tiers() {
+		if err := names(tx, []*incident.Incident{in}, access.Reader{Tier: tier}); err != nil {
+			return err
+		}
 		v, ok := in.View(incident.Ask{Reader: access.Reader{Tier: tier}, Now: now})
 		if !ok || v.Withdrawn != "" {
 			continue
@@ -200,7 +203,7 @@ func (s *Store) ids(tx *sql.Tx, reader access.Reader, q Query) (ids []string, er
 func matchAll(query string) string {
 	var words []string
 	for _, w := range strings.Fields(query) {
-		if w = strings.ReplaceAll(w, `"`, ""); w != "" {
+		if w = strings.NewReplacer(`"`, "", "\x00", "").Replace(w); w != "" {
 			words = append(words, `"`+w+`"*`)
 		}
 	}

@@ -47,6 +47,19 @@ func claims(q querier, at int64, incidents []string) (all []claim.Claim, err err
 	return all, err
 }
 
+// everClaimed returns all claims of the incidents that were ever recorded, in that order.
+func everClaimed(q querier, incidents []string) (all []claim.Claim, err error) {
+	in, args := marks(incidents)
+	err = each(q, 2, "SELECT incident, body FROM claim WHERE incident IN ("+in+") ORDER BY seq", args, func(row []string) error {
+		var c claim.Claim
+		err := json.Unmarshal([]byte(row[1]), &c)
+		c.Incident = row[0]
+		all = append(all, c)
+		return err
+	})
+	return all, err
+}
+
 // objects reads the objects of a kind as they stood at a revision; ids restricts them where it is not nil.
 func objects[T any](q querier, kind string, at int64, ids []string) (map[string]T, error) {
 	all := map[string]T{}
@@ -101,12 +114,21 @@ func load(q querier, at int64, ids []string) (all []*incident.Incident, err erro
 	if err != nil {
 		return nil, err
 	}
+	withdrawn := map[string]bool{}
 	if at != 0 {
-		standing, err := claims(q, 0, every)
+		ever, err := everClaimed(q, every)
 		if err != nil {
 			return nil, err
 		}
-		incident.Restrict(found, standing)
+		incident.Restrict(found, ever)
+		in, args := marks(every)
+		err = each(q, 1, "SELECT id FROM incident WHERE withdrawn <> '' AND id IN ("+in+")", args, func(row []string) error {
+			withdrawn[row[0]] = true
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
 	}
 	for _, c := range found {
 		byID[c.Incident].Claims = append(byID[c.Incident].Claims, c)
@@ -114,7 +136,7 @@ func load(q querier, at int64, ids []string) (all []*incident.Incident, err erro
 	for victim, members := range families {
 		var siblings []*incident.Incident
 		for _, in := range members {
-			if !in.Draft && in.Withdrawn == "" {
+			if !in.Draft && in.Withdrawn == "" && !withdrawn[in.ID] { // what is withdrawn now has no past for others either
 				siblings = append(siblings, in)
 			}
 		}
@@ -229,27 +251,32 @@ func (s *Store) moment(tx *sql.Tx, reader access.Reader, id string, revision int
 // names gives each incident the titles of those that it is related to, as far as the reader may see them.
 func names(q querier, all []*incident.Incident, reader access.Reader) error {
 	for _, in := range all {
-		var ids []string
-		for _, c := range in.Claims {
-			if p, ok := claim.Find(c.Property); ok && p.Type == claim.Incident {
-				ids = append(ids, c.Value)
-			}
-		}
-		if len(ids) == 0 {
-			continue
-		}
-		related, err := load(q, 0, ids)
-		if err != nil {
+		var err error
+		if in.Names, err = namesIn(q, in.Claims, reader); err != nil {
 			return err
-		}
-		in.Names = map[string]string{}
-		for _, r := range related {
-			if !r.Draft || reader.MayReadDrafts() {
-				in.Names[r.ID] = fmt.Sprintf("%s, %s", r.Victim.Name, r.ID)
-			}
 		}
 	}
 	return nil
+}
+
+func namesIn(q querier, claims []claim.Claim, reader access.Reader) (map[string]string, error) {
+	names := map[string]string{}
+	var ids []string
+	for _, c := range claims {
+		if p, ok := claim.Find(c.Property); ok && p.Type == claim.Incident {
+			ids = append(ids, c.Value)
+		}
+	}
+	if len(ids) == 0 {
+		return names, nil
+	}
+	related, err := load(q, 0, ids)
+	for _, r := range related {
+		if (!r.Draft && r.Withdrawn == "") || reader.MayReadDrafts() {
+			names[r.ID] = fmt.Sprintf("%s, %s", r.Victim.Name, r.ID)
+		}
+	}
+	return names, err
 }
 
 // views returns the incidents of these ids that the reader may see, in the order of the ids.
@@ -260,6 +287,9 @@ func (s *Store) views(q querier, reader access.Reader, ids []string) (views []*i
 		ids = ids[len(part):]
 		all, err := load(q, 0, part)
 		if err != nil {
+			return nil, err
+		}
+		if err := names(q, all, reader); err != nil {
 			return nil, err
 		}
 		for _, in := range all {

@@ -16,13 +16,13 @@ import (
 
 // A ConflictError says that somebody else changed the incident since the revision that an edit began from.
 type ConflictError struct {
-	Incident string
-	Base     int64 // the revision that the edit began from
-	Now      int64 // the latest that changed the incident
+	What string // the incident, or the object with its kind
+	Base int64  // the revision that the edit began from
+	Now  int64  // the latest that changed it
 }
 
 func (e *ConflictError) Error() string {
-	return fmt.Sprintf("%s was changed by revision %d since you began from %d: nothing is written; look at what changed, then apply yours to it", e.Incident, e.Now, e.Base)
+	return fmt.Sprintf("%s was changed by revision %d since you began from %d: nothing is written; look at what changed, then apply yours to it", e.What, e.Now, e.Base)
 }
 
 // A LintError holds everything that is wrong with what was to be written. Nothing is written.
@@ -40,6 +40,9 @@ var errNothing = errors.New("nothing to change")
 // without changes is none: its number is then 0.
 func (s *Store) revise(ctx context.Context, who Who, make func(*sql.Tx) ([]incident.Change, error)) (number int64, added int, err error) {
 	err = s.write(ctx, func(tx *sql.Tx) error {
+		if err := checkReason(tx, who.Reason); err != nil {
+			return err
+		}
 		changes, err := make(tx)
 		if err != nil {
 			return err
@@ -58,6 +61,29 @@ func (s *Store) revise(ctx context.Context, who Who, make func(*sql.Tx) ([]incid
 		return 0, 0, nil
 	}
 	return number, added, err
+}
+
+// checkReason refuses a reason, which everybody reads, that holds no text or names an actor whom only members see.
+func checkReason(tx *sql.Tx, reason string) error {
+	set := &incident.Set{}
+	actors, err := objects[incident.Actor](tx, "actor", 0, nil)
+	if err != nil {
+		return err
+	}
+	for _, a := range actors {
+		set.Actors = append(set.Actors, a)
+	}
+	p := incident.Problem{Property: "reason"}
+	if err := claim.CheckText(reason); err != nil {
+		p.What = err.Error()
+	}
+	if names := set.ActorsIn(reason); len(names) > 0 {
+		p.What, p.Hint = fmt.Sprintf("names %s, whom only members see", names[0]), "everybody reads the reason: write the attacker"
+	}
+	if p.What != "" {
+		return &LintError{[]incident.Problem{p}}
+	}
+	return nil
 }
 
 // append adds a revision to the log, chained to the one before.
@@ -108,11 +134,14 @@ func (s *Store) project(tx *sql.Tx, number int64, changes []incident.Change) (ad
 }
 
 func projectChange(tx *sql.Tx, number int64, c incident.Change, touched map[string]bool) error {
+	touch := func(query, id string) error { // what lists and search hold of incidents that name the object
+		return each(tx, 1, query, []any{id}, func(row []string) error { touched[row[0]] = true; return nil })
+	}
 	switch {
 	case c.Organisation != nil:
-		return putObject(tx, number, "organisation", c.Organisation.ID, c.Organisation)
+		return errors.Join(putObject(tx, number, "organisation", c.Organisation.ID, c.Organisation), touch("SELECT id FROM incident WHERE victim = ?", c.Organisation.ID))
 	case c.Actor != nil:
-		return putObject(tx, number, "actor", c.Actor.ID, c.Actor)
+		return errors.Join(putObject(tx, number, "actor", c.Actor.ID, c.Actor), touch("SELECT DISTINCT incident FROM claim WHERE actor = ?", c.Actor.ID))
 	case c.Source != nil:
 		return putObject(tx, number, "source", c.Source.ID, c.Source)
 	}
@@ -185,8 +214,8 @@ func putObject(tx *sql.Tx, number int64, kind, id string, object any) error {
 	return err
 }
 
-// objectChanges returns the objects of the set that the register does not have, or has otherwise.
-func objectChanges(tx *sql.Tx, set *incident.Set) (changes []incident.Change, err error) {
+// objectChanges returns the objects of the set that the register does not have and, with replace, those that it has otherwise.
+func objectChanges(tx *sql.Tx, set *incident.Set, replace bool) (changes []incident.Change, err error) {
 	differs := func(kind, id string, object any) bool {
 		body, e := json.Marshal(object)
 		var have string
@@ -196,7 +225,7 @@ func objectChanges(tx *sql.Tx, set *incident.Set) (changes []incident.Change, er
 		if e != nil && !errors.Is(e, sql.ErrNoRows) {
 			err = errors.Join(err, e)
 		}
-		return have != string(body)
+		return have == "" || replace && have != string(body)
 	}
 	for _, o := range set.Organisations {
 		if differs("organisation", o.ID, o) {
@@ -216,15 +245,15 @@ func objectChanges(tx *sql.Tx, set *incident.Set) (changes []incident.Change, er
 	return changes, err
 }
 
-// Import adds a set to the register in one revision: all of it or nothing. What is there already stays as it is, and is not
-// added twice; replace also takes back the claims of the set's incidents that the set does not hold. It returns how many
-// claims are new.
+// Import adds a set to the register in one revision: all of it or nothing. What is there already stays as it is, is not added
+// twice, and what was taken back does not come back. With replace the set's objects and incidents become what the set says: the
+// claims that it does not hold are taken back. It returns how many claims are new.
 func (s *Store) Import(ctx context.Context, set *incident.Set, who Who, replace bool) (added int, err error) {
 	_, added, err = s.revise(ctx, who, func(tx *sql.Tx) ([]incident.Change, error) {
 		if err := lint(tx, set); err != nil {
 			return nil, err
 		}
-		changes, err := objectChanges(tx, set)
+		changes, err := objectChanges(tx, set, replace)
 		if err != nil {
 			return nil, err
 		}
@@ -233,11 +262,24 @@ func (s *Store) Import(ctx context.Context, set *incident.Set, who Who, replace 
 			if err != nil {
 				return nil, err
 			}
-			if replace {
-				changes = append(changes, st.Changes(rec)...)
-			} else {
-				changes = append(changes, st.Missing(rec)...)
+			if !replace {
+				ever, err := everClaimed(tx, []string{rec.ID})
+				if err != nil {
+					return nil, err
+				}
+				changes = append(changes, st.Missing(rec, ever)...)
+				continue
 			}
+			if err := keepsHeader(st, &rec); err != nil {
+				return nil, err
+			}
+			if st.Withdrawn != "" && rec.Withdrawn == "" {
+				return nil, &LintError{[]incident.Problem{{
+					File: rec.ID + ".yaml", Property: "withdrawn", What: "the incident was withdrawn, and the file would bring it back",
+					Hint: "leave the file out, give it the line withdrawn:, or restore the incident in the register first",
+				}}}
+			}
+			changes = append(changes, st.Changes(rec)...)
 		}
 		return changes, nil
 	})
@@ -248,8 +290,61 @@ func (s *Store) Import(ctx context.Context, set *incident.Set, who Who, replace 
 // otherwise the error is a *ConflictError and nothing is written. It returns the revision, or 0 if there was nothing to change.
 func (s *Store) Edit(ctx context.Context, who Who, base int64, rec incident.Record) (int64, error) {
 	return s.change(ctx, who, rec.ID, base, func(tx *sql.Tx, st *incident.State) ([]incident.Change, error) {
-		return st.Changes(rec), lint(tx, &incident.Set{Records: []incident.Record{rec}})
+		return st.Changes(rec), errors.Join(keepsHeader(st, &rec), lint(tx, &incident.Set{Records: []incident.Record{rec}}))
 	})
+}
+
+// keepsHeader refuses what no edit can change, so that nobody takes it for changed.
+func keepsHeader(st *incident.State, rec *incident.Record) error {
+	var problems []incident.Problem
+	add := func(property, what, hint string) {
+		problems = append(problems, incident.Problem{File: rec.ID + ".yaml", Property: property, What: what, Hint: hint})
+	}
+	if st.Opened != 0 && rec.Victim != st.Victim {
+		add("victim", fmt.Sprintf("cannot become %q: an incident keeps its victim", rec.Victim), "withdraw it, and open another")
+	}
+	if st.Opened != 0 && rec.Draft && !st.Draft {
+		add("draft", "a published incident does not become a draft again", "leave the line out, or withdraw the incident")
+	}
+	if problems != nil {
+		return &LintError{problems}
+	}
+	return nil
+}
+
+// PutObject writes the one object of the set, if nobody changed it since the revision that the edit began from; base is 0 for
+// one that must not be there yet.
+func (s *Store) PutObject(ctx context.Context, who Who, base int64, kind, id string, set *incident.Set) error {
+	_, _, err := s.revise(ctx, who, func(tx *sql.Tx) ([]incident.Change, error) {
+		now, err := objectRevision(tx, kind, id)
+		switch {
+		case err != nil:
+			return nil, err
+		case base == 0 && now != 0:
+			return nil, ErrTaken
+		case base != now:
+			return nil, &ConflictError{kind + " " + id, base, now}
+		}
+		if err := lint(tx, set); err != nil {
+			return nil, err
+		}
+		return objectChanges(tx, set, true)
+	})
+	return err
+}
+
+// ObjectRevision returns the latest revision that changed an object; 0 if it is not there.
+func (s *Store) ObjectRevision(ctx context.Context, kind, id string) (number int64, err error) {
+	err = s.read(ctx, func(tx *sql.Tx) error {
+		number, err = objectRevision(tx, kind, id)
+		return err
+	})
+	return number, err
+}
+
+func objectRevision(tx *sql.Tx, kind, id string) (number int64, err error) {
+	err = tx.QueryRow("SELECT coalesce(max(revision), 0) FROM object WHERE kind = ? AND id = ?", kind, id).Scan(&number)
+	return number, err
 }
 
 // Create adds an incident that must not be there yet.
@@ -330,6 +425,10 @@ func (s *Store) change(ctx context.Context, who Who, id string, base int64, make
 // Restore makes the incident what it was at a revision, by a new revision.
 func (s *Store) Restore(ctx context.Context, who Who, id string, revision int64) (int64, error) {
 	return s.change(ctx, who, id, 0, func(tx *sql.Tx, st *incident.State) ([]incident.Change, error) {
+		var head int64
+		if err := tx.QueryRow("SELECT max(number) FROM revision").Scan(&head); err != nil || revision > head {
+			return nil, errors.Join(err, ErrNotFound)
+		}
 		then, err := state(tx, id, revision)
 		if err != nil {
 			return nil, err

@@ -24,7 +24,7 @@ var (
 	ErrNotFound = errors.New("not found")
 	ErrNewer    = errors.New("register was written by a newer version: use that version, or a new data folder")
 	ErrOlder    = errors.New("register was written by a version from before revisions were kept: move the file away and import the records again")
-	ErrTaken    = errors.New("there is such an incident already")
+	ErrTaken    = errors.New("the id is taken already")
 	ErrExists   = errors.New("there is such an account already")
 )
 
@@ -72,6 +72,13 @@ func OpenWithClock(path string, now func() time.Time) (*Store, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, err
 	}
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600) // what it holds is not for other users of the machine
+	if err != nil {
+		return nil, err
+	}
+	if err := f.Close(); err != nil {
+		return nil, err
+	}
 	s, err := open("file:"+(&url.URL{Path: path}).EscapedPath(), now)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
@@ -96,6 +103,13 @@ func open(name string, now func() time.Time) (*Store, error) {
 func (s *Store) Close() error { return s.db.Close() }
 
 func (s *Store) migrate() error {
+	var version int
+	if err := s.db.QueryRow("PRAGMA user_version").Scan(&version); err != nil {
+		return err
+	}
+	if version == schemaBase+len(migrations)-1 {
+		return nil // nothing to do, and nothing to write: a full disk can still be read
+	}
 	return s.write(context.Background(), func(tx *sql.Tx) error {
 		var version int
 		if err := tx.QueryRow("PRAGMA user_version").Scan(&version); err != nil {
