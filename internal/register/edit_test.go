@@ -1,9 +1,11 @@
 package register
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 
 	"weir/internal/access"
@@ -170,6 +172,69 @@ func TestClaimRestoreWithdraw(t *testing.T) {
 	}
 }
 
+// Two people edit one source in their browsers: the second is told, what they wrote is kept, and saving again is their choice.
+func TestObjectConflict(t *testing.T) {
+	v := newSite(t).as(access.Editor)
+	path := "/edit/source/tmus-8k-2023-01-19"
+	base := v.attribute(path, "input[name=base]", "value")
+	form := func(note string) url.Values {
+		return url.Values{"base": {base}, "publisher": {"T-Mobile US, Inc."}, "type": {"filing"}, "published": {"2023-01-19"}, "note": {note}, "reason": {"a note"}}
+	}
+	if status, body := v.post(path, form("the first note")); status != http.StatusOK {
+		t.Fatalf("the first: %d %s", status, body)
+	}
+	two := form("the second note")
+	status, body := v.post(path, two)
+	if status != http.StatusConflict || !strings.Contains(body, "somebody else changed it") || attribute(t, body, "#f-note", "value") != "the second note" {
+		t.Fatalf("the second is not told: %d", status)
+	}
+	if got := v.attribute(path, "#f-note", "value"); got != "the first note" {
+		t.Errorf("refused, and written all the same: %q", got)
+	}
+	two.Set("base", attribute(t, body, "input[name=base]", "value"))
+	if status, _ := v.post(path, two); status != http.StatusOK || v.attribute(path, "#f-note", "value") != "the second note" {
+		t.Errorf("saved again: %d", status)
+	}
+	two.Del("base")
+	if status, _ := v.post(path, two); status != http.StatusBadRequest {
+		t.Errorf("no base: %d", status)
+	}
+	for id, want := range map[string]string{"t-mobile-us": "is taken already", "new": "cannot be", "Not An Id": "is no id"} {
+		status, body := v.post("/edit/organisation/new", url.Values{"id": {id}, "name": {"Somebody else"}, "reason": {"r"}})
+		if status != http.StatusUnprocessableEntity || !strings.Contains(body, want) || attribute(t, body, "#f-name", "value") != "Somebody else" {
+			t.Errorf("a new organisation %q: %d, no %q", id, status, want)
+		}
+	}
+	if got := v.texts("/organisations/t-mobile-us", "h1"); got[0] != "T-Mobile US" {
+		t.Errorf("a new one took the place of another: %q", got)
+	}
+}
+
+// Claims that editors add at the same moment all arrive.
+func TestClaimsAtOnce(t *testing.T) {
+	s := newSite(t)
+	page := "/incidents/" + incident2022
+	var wg sync.WaitGroup
+	for i := range 6 {
+		v := s.as(access.Editor)
+		wg.Go(func() {
+			form := url.Values{
+				"property": {"asset"}, "value": {fmt.Sprintf("system %d", i)}, "speaker": {"press"}, "source": {"tmus-8k-2023-01-19"}, "kind": {"stated"}, "reason": {"r"},
+			}
+			if status, _ := v.post(page+"/claim", form); status != http.StatusOK {
+				t.Errorf("claim %d: %d", i, status)
+			}
+		})
+	}
+	wg.Wait()
+	shown := strings.Join(s.public().texts(page, "section[aria-labelledby=how]"), "")
+	for i := range 6 {
+		if !strings.Contains(shown, fmt.Sprintf("system %d", i)) {
+			t.Errorf("claim %d is lost", i)
+		}
+	}
+}
+
 func TestNewIncident(t *testing.T) {
 	v := newSite(t).as(access.Editor)
 	good := "id: example-2026-01\nvictim: t-mobile-us\ndraft: true\nclaims:\n  - property: date\n    value: \"2026-01\"\n    speaker: press\n    source: tmus-business-notice-2023-02\n"
@@ -178,6 +243,9 @@ func TestNewIncident(t *testing.T) {
 	}
 	if status, body := v.post("/new", url.Values{"text": {firstText}, "reason": {"r"}}); status != http.StatusUnprocessableEntity || !strings.Contains(body, "no organisation") {
 		t.Errorf("the text that a new record begins from: %d", status)
+	}
+	if status, body := v.post("/new", url.Values{"text": {"victim: t-mobile-us\n" + strings.Replace(good, "victim: t-mobile-us\n", "", 1)}, "reason": {" "}}); status != http.StatusUnprocessableEntity || strings.Contains(body, "name the file") {
+		t.Errorf("keys in another order: %d", status)
 	}
 	if status, _ := v.post("/new", url.Values{"text": {good}, "reason": {"r"}}); status != http.StatusOK {
 		t.Errorf("a good one: %d", status)
