@@ -69,6 +69,7 @@ func levelsSite(t *testing.T, s secrets) *site {
 		published.Claims = slices.Insert(published.Claims, 1, says("related", "", draft.ID))
 	}
 	set := builtIn(t)
+	set.Records = slices.DeleteFunc(set.Records, func(r incident.Record) bool { return r.ID != "t-mobile-us-2018-05" }) // what the answers rest on is read for each of them
 	set.Add(&incident.Set{
 		Organisations: []incident.Organisation{{ID: "levels", Name: "Levels"}, {ID: "levels-second", Name: "Levels, second " + s.responder}},
 		Actors:        []incident.Actor{{ID: "levels-actor", Name: "Actor " + s.member}},
@@ -95,11 +96,7 @@ func levelsSite(t *testing.T, s secrets) *site {
 	do(st.Edit(t.Context(), me, 1, published))
 	do(nil, st.Publish(t.Context(), me, published.ID))
 	do(nil, st.Withdraw(t.Context(), store.Who{Author: "editor", Reason: "the victim asked"}, withdrawn.ID))
-	for _, tier := range access.Tiers()[1:] {
-		account, err := access.NewAccount(tier.String(), password, tier)
-		do(nil, err)
-		do(nil, st.AddAccount(t.Context(), account))
-	}
+	do(nil, addAccounts(t.Context(), st))
 	server := httptest.NewServer(New(Options{Store: st, Log: slog.New(slog.DiscardHandler)}))
 	t.Cleanup(server.Close)
 	return &site{t, server.URL, draft.ID, "levels-actor", st}
@@ -109,7 +106,7 @@ func levelsSite(t *testing.T, s secrets) *site {
 func everyRequest(t *testing.T) (all []string) {
 	set := builtIn(t)
 	ids := map[string][]string{
-		"incidents": {"levels-open", "levels-draft", "levels-published", "levels-withdrawn", "t-mobile-us-2022-11", "no-such"}, "organisations": {"levels", "levels-second", "t-mobile-us"},
+		"incidents": {"levels-open", "levels-draft", "levels-published", "levels-withdrawn", "t-mobile-us-2018-05", "no-such"}, "organisations": {"levels", "levels-second", "t-mobile-us"},
 		"actors": {"levels-actor", "no-such"}, "sources": {"levels-source", "tmus-8k-2023-01-19", "no-such"},
 	}
 	for _, a := range set.Actors {

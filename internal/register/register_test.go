@@ -3,15 +3,18 @@ package register
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
 	"net/url"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -50,37 +53,82 @@ func builtIn(t *testing.T) *incident.Set {
 	return set
 }
 
+// filled is a register's file with the built-in records, a draft and the accounts, and the draft's id: made once, copied for
+// every test that changes it.
+var filled = sync.OnceValue(func() (f struct {
+	file  []byte
+	draft string
+	err   error
+}) {
+	dir, err := os.MkdirTemp("", "weir-register")
+	if err != nil {
+		f.err = err
+		return f
+	}
+	defer os.RemoveAll(dir)
+	f.draft, f.err = fill(filepath.Join(dir, "register.db"))
+	if f.err == nil {
+		f.file, f.err = os.ReadFile(filepath.Join(dir, "register.db"))
+	}
+	return f
+})
+
+func fill(path string) (draft string, err error) {
+	ctx := context.Background()
+	s, err := store.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	set, problems := incident.ReadRecords(records.Files)
+	if len(problems) > 0 {
+		return "", incident.Join(problems)
+	}
+	at := time.Date(2026, 11, 2, 10, 0, 0, 0, time.UTC)
+	measured := incident.FromStatement(weir.Statement{
+		Guard: "guard.example.com", Made: at, Unit: "account", People: 200, Disclosures: 200, ByClass: map[string]int{"email": 151},
+		NoneFound: []string{"ssn"}, First: &at, Last: &at, Principals: 1, Coverage: 1, Checkpoint: "guard.example.com\n1\nx\n",
+	}, []byte("raw"))
+	for _, set := range []*incident.Set{set, measured} {
+		if _, err := s.Import(ctx, set, me, false); err != nil {
+			return "", err
+		}
+	}
+	return measured.Records[0].ID, addAccounts(ctx, s)
+}
+
+// addAccounts opens an account for each tier that signs in, named as the tier.
+func addAccounts(ctx context.Context, s *store.Store) error {
+	for _, tier := range access.Tiers()[1:] {
+		account, err := access.NewAccount(tier.String(), password, tier)
+		if err != nil {
+			return err
+		}
+		if err := s.AddAccount(ctx, account); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func newSite(t *testing.T) *site {
 	t.Helper()
-	ctx := context.Background()
-	s, err := store.Open(filepath.Join(t.TempDir(), "register.db"))
+	from := filled()
+	if from.err != nil {
+		t.Fatal(from.err)
+	}
+	path := filepath.Join(t.TempDir(), "register.db")
+	if err := os.WriteFile(path, from.file, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s, err := store.Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.Close() })
-	set := builtIn(t)
-	at := time.Date(2026, 11, 2, 10, 0, 0, 0, time.UTC)
-	draft := incident.FromStatement(weir.Statement{
-		Guard: "guard.example.com", Made: at, Unit: "account", People: 200, Disclosures: 200, ByClass: map[string]int{"email": 151},
-		NoneFound: []string{"ssn"}, First: &at, Last: &at, Principals: 1, Coverage: 1, Checkpoint: "guard.example.com\n1\nx\n",
-	}, []byte("raw"))
-	for _, set := range []*incident.Set{set, draft} {
-		if _, err := s.Import(ctx, set, me, false); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for _, tier := range access.Tiers()[1:] {
-		account, err := access.NewAccount(tier.String(), password, tier)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := s.AddAccount(ctx, account); err != nil {
-			t.Fatal(err)
-		}
-	}
 	server := httptest.NewServer(New(Options{Store: s, Log: slog.New(slog.DiscardHandler)}))
 	t.Cleanup(server.Close)
-	return &site{t, server.URL, draft.Records[0].ID, set.Actors[0].ID, s}
+	return &site{t, server.URL, from.draft, builtIn(t).Actors[0].ID, s}
 }
 
 // visitor is a browser: it keeps cookies and says where its requests come from.
