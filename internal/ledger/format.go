@@ -264,17 +264,6 @@ func uvarint(b []byte) (n uint64, rest []byte, ok bool) {
 	return n, b[size:], true
 }
 
-// chainer makes the chain hash of a frame: SHA-256 over the hash before, the frame's head and its entries' leaf hashes.
-type chainer struct{ buf []byte }
-
-func (c *chainer) begin(prev hash, head []byte) {
-	c.buf = append(append(c.buf[:0], prev[:]...), head[:frameHeadSize]...)
-}
-
-func (c *chainer) add(leaf *hash) { c.buf = append(c.buf, leaf[:]...) }
-
-func (c *chainer) sum() hash { return sha256.Sum256(c.buf) }
-
 // nextFrame returns where the next whole frame begins at or behind at, or -1.
 func nextFrame(b []byte, at int) int {
 	for at < len(b) {
