@@ -18,7 +18,7 @@ type Batch struct {
 	waiting [maxBlocks + 1]message // for each number of blocks, the message that waits for another one of that length
 	open    [maxBlocks + 1]bool
 	count   int     // of those that wait
-	next    message // being put together
+	next    message // the one that is being added
 }
 
 // message is a message with its padding, and where its hash goes.
@@ -29,35 +29,39 @@ type message struct {
 
 // Add hashes the concatenation of both parts into dst: at once, or later, but before Flush returns. It keeps neither part.
 func (b *Batch) Add(dst *Sum, head, body []byte) {
-	size := len(head) + len(body)
-	blocks := (size + 1 + 8 + blockSize - 1) / blockSize
-	m := &b.next
-	m.dst = dst
-	m.buf = append(append(m.buf[:0], head...), body...)
+	blocks := (len(head) + len(body) + 1 + 8 + blockSize - 1) / blockSize
 	if !twoAtOnce || blocks > maxBlocks {
-		*dst = sha256.Sum256(m.buf)
+		b.next.buf = append(append(b.next.buf[:0], head...), body...)
+		*dst = sha256.Sum256(b.next.buf)
 		return
 	}
-	m.pad(blocks)
 	w := &b.waiting[blocks]
 	if !b.open[blocks] {
 		b.open[blocks] = true
 		b.count++
-		*m, *w = *w, *m
+		w.set(dst, head, body, blocks)
 		return
 	}
+	b.next.set(dst, head, body, blocks)
 	b.open[blocks] = false
 	b.count--
-	sumTwo(w.dst, m.dst, w.buf, m.buf)
+	sumTwo(w.dst, dst, w.buf, b.next.buf)
 }
 
-// pad ends the message as FIPS 180-4 does: a one, zeros, and its length in bits.
-func (m *message) pad(blocks int) {
-	size := len(m.buf)
-	var zeros [blockSize + 8]byte
-	zeros[0] = 0x80
-	m.buf = append(m.buf, zeros[:blocks*blockSize-8-size]...)
-	m.buf = binary.BigEndian.AppendUint64(m.buf, uint64(size)<<3)
+// set puts a message together, and ends it as FIPS 180-4 does: a one, zeros, and its length in bits.
+func (m *message) set(dst *Sum, head, body []byte, blocks int) {
+	m.dst = dst
+	if n := blocks * blockSize; cap(m.buf) < n {
+		m.buf = make([]byte, n)
+	} else {
+		m.buf = m.buf[:n]
+	}
+	at := copy(m.buf, head)
+	at += copy(m.buf[at:], body)
+	rest := m.buf[at:]
+	clear(rest)
+	rest[0] = 0x80
+	binary.BigEndian.PutUint64(rest[len(rest)-8:], uint64(at)<<3)
 }
 
 // Flush hashes what still waits.

@@ -257,6 +257,9 @@ func uvarint(b []byte) (n uint64, rest []byte, ok bool) {
 	if len(b) > 0 && b[0] < 0x80 {
 		return uint64(b[0]), b[1:], true
 	}
+	if len(b) > 1 && b[1] < 0x80 && b[1] > 0 {
+		return uint64(b[0]&0x7f) | uint64(b[1])<<7, b[2:], true
+	}
 	n, size := binary.Uvarint(b)
 	if size <= 0 || b[size-1] == 0 {
 		return 0, nil, false

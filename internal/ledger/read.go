@@ -137,9 +137,11 @@ type reader struct {
 	started func(*opening) error // called with the first volume's opening
 	known   names
 	outcome Outcome
-	rest    []byte // what follows the last whole frame, over all volumes since
-	window  window // on the volume being read
-	hashing hashing
+	rest    []byte       // what follows the last whole frame, over all volumes since
+	window  window       // on the volume being read
+	hashing *hashing     // of what is being read
+	spare   *hashing     // to use next
+	proof   chan []Fault // what the hashes before show, once they are made; nil if there are none
 	pending int          // faults that were found when the hashes began to wait
 	mend    bool         // unsure is wanted
 	unsure  []part       // what the last write may have left in memory only
@@ -262,6 +264,7 @@ func (r *reader) frames(name string, at int64) (last, end int64, err error) {
 			}
 			if skip < 0 {
 				r.settle(name)
+				r.await()
 				return last, at, nil // a torn tail, or zeros
 			}
 			if skip > 0 {
@@ -438,8 +441,11 @@ func (r *reader) follows(number uint32, name string, o *opening) {
 // made later, many together.
 func (r *reader) frame(name string, at int64, raw []byte, f *frame) error {
 	s := r.sum
-	if r.hashing.full() {
+	if r.hashing != nil && r.hashing.full() {
 		r.settle(name)
+	}
+	if r.hashing == nil {
+		r.hashing = &hashing{}
 	}
 	if f.first != s.Entries {
 		r.fault(name, at, "the frame begins with entry %d, want %d", f.first, s.Entries)
@@ -469,32 +475,51 @@ func (r *reader) frame(name string, at int64, raw []byte, f *frame) error {
 	return nil
 }
 
-// settle makes the hashes that wait, and reports what they show among the faults that were found meanwhile.
+// settle has the hashes that wait made, while reading goes on, and reports what those before them showed.
 func (r *reader) settle(name string) {
-	h, s := &r.hashing, r.sum
-	if len(h.frames) == 0 {
+	r.await()
+	h := r.hashing
+	if h == nil || len(h.frames) == 0 {
 		return
 	}
+	r.hashing, r.spare = r.spare, h
+	proof := make(chan []Fault, 1)
+	r.proof = proof
+	go func() { proof <- r.prove(name, h) }()
+}
+
+// await waits until nothing but this goroutine touches the tree. The faults that the hashes show come to their place among
+// those that were found in the same frames.
+func (r *reader) await() {
+	if r.proof == nil {
+		return
+	}
+	found := <-r.proof
+	r.proof = nil
+	s := r.sum
+	s.Faults = append(s.Faults, found...)
+	slices.SortStableFunc(s.Faults[r.pending:], func(a, b Fault) int { return cmp.Compare(a.Offset, b.Offset) })
+}
+
+// prove makes hashes, says which frames do not have the chain hash that they claim, and adds the entries to the tree.
+func (r *reader) prove(name string, h *hashing) (faults []Fault) {
 	h.finish()
 	for i := range h.frames {
 		if f := &h.frames[i]; f.chain != f.claimed {
-			r.fault(name, f.at, "the hash chain is broken")
+			faults = append(faults, Fault{name, f.at, "the hash chain is broken"})
 		}
 	}
-	if found := s.Faults[r.pending:]; len(found) > 0 {
-		slices.SortStableFunc(found, func(a, b Fault) int { return cmp.Compare(a.Offset, b.Offset) })
-	}
-	leaves := h.leaves()
-	if asked := r.opts.RootAt; asked != nil && *asked > s.tree.size && *asked-s.tree.size < uint64(h.entries()) {
-		n := int(*asked-s.tree.size) * sha256.Size
-		s.tree.addAll(leaves[:sha256.Size+n])
+	t, leaves := &r.sum.tree, h.leaves()
+	if asked := r.opts.RootAt; asked != nil && *asked > t.size && *asked-t.size < uint64(h.entries()) {
+		n := int(*asked-t.size) * sha256.Size
+		t.addAll(leaves[:sha256.Size+n])
 		r.noteRoot()
 		leaves = leaves[n:]
 	}
-	s.tree.addAll(leaves)
+	t.addAll(leaves)
 	r.noteRoot()
 	h.reset()
-	r.pending = len(s.Faults)
+	return faults
 }
 
 func (r *reader) entry(name string, at int64, raw []byte, millis int64) error {
