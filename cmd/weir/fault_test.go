@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -179,15 +180,38 @@ func TestGrantCommand(t *testing.T) {
 	}
 }
 
-// fullDisk serves from a data folder on a file system of 16 MiB until that is full, and returns what the client received and
-// how much of it the ledger lacks, once there is space again.
-func fullDisk(t *testing.T, tags string) (received, missing int) {
+// volumeBytes is the size of the full disk's volumes, more or less: they are full soon.
+const volumeBytes = 1 << 18
+
+// openingBytes is how long the opening of a new ledger is under the workplace's config, whatever its key.
+func openingBytes(t *testing.T, w *workplace, binary string) int64 {
+	t.Helper()
+	p := w.start(binary)
+	p.cmd.Process.Kill()
+	p.cmd.Wait()
+	first, err := os.Stat(filepath.Join(w.dir, "data", "guard", "00000001.weir"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return first.Size() - volumeBytes
+}
+
+// fullDisk serves from a data folder on a small file system until that is full, and returns what the client received and how
+// much of it the ledger lacks, once there is space again.
+//
+// What the guard wrote beforehand ends with a page of that file system. A disk gives space by whole pages: otherwise a frame
+// that fails for want of it could still be whole on the disk, in what the last page had left, and the next start would find it.
+func fullDisk(t *testing.T, binary, next string) (received, missing int) {
 	w := newWorkplace(t)
+	w.change("register:\n  listen: 127.0.0.1:0\n", "") // whose database would end the process first
+	w.change("  unmatched: refuse", fmt.Sprintf("  volume: %d\n  unmatched: refuse", volumeBytes))
+	opening := openingBytes(t, w, binary)
+	w.change(fmt.Sprintf("volume: %d", volumeBytes), fmt.Sprintf("volume: %d", volumeBytes-opening))
 	disk := filepath.Join(w.dir, "disk")
 	if err := os.Mkdir(disk, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := syscall.Mount("tmpfs", disk, "tmpfs", 0, "size=16m"); err != nil {
+	if err := syscall.Mount("tmpfs", disk, "tmpfs", 0, "size=2m"); err != nil {
 		t.Skipf("needs the right to mount a small file system: %v", err)
 	}
 	t.Cleanup(func() {
@@ -196,25 +220,39 @@ func fullDisk(t *testing.T, tags string) (received, missing int) {
 		}
 	})
 	w.change("data: data", "data: disk/data")
-	w.change("register:\n  listen: 127.0.0.1:0\n", "") // whose database would end the process first
 	// The exposure index is kept on another disk: what it writes and removes would leave room on this one now and then.
 	if err := errors.Join(os.MkdirAll(filepath.Join(disk, "data", "guard"), 0o700), os.Symlink(t.TempDir(), filepath.Join(disk, "data", "guard", "index"))); err != nil {
 		t.Fatal(err)
 	}
 	ballast := filepath.Join(disk, "ballast")
-	p := w.start(build(t, tags))
+	p := w.start(binary)
 	fillDisk(t, ballast)
 	s := &scrape{got: map[string]bool{}}
+	untilRefused(t, s, p.address)
+	p.cmd.Process.Kill()
+	p.cmd.Wait()
+	if err := os.Remove(ballast); err != nil {
+		t.Fatal(err)
+	}
+	again := w.start(next)
+	if status := fetch(t, again.address, 1); status != 200 {
+		t.Errorf("with space again: status %d", status)
+	}
+	again.cmd.Process.Kill()
+	again.cmd.Wait()
+	return len(s.got), s.missing(t, w)
+}
+
+// untilRefused fetches pages, several at once so that some wait while others are written, until the guard refuses them all.
+func untilRefused(t *testing.T, s *scrape, address string) {
+	t.Helper()
 	client := &http.Client{Timeout: 10 * time.Second}
-	refused := 0
-	for refused < 20 {
-		// Several at once share a write, so that it is larger than what is left of the file's last block: a small one could
-		// still be whole on the disk although it failed.
+	for refused := 0; refused < 20; {
 		var bodies [8]string
 		var statuses [8]int
 		var wg sync.WaitGroup
 		for i := range bodies {
-			wg.Go(func() { bodies[i], statuses[i] = page(t, client, p.address, int(s.index.Add(100))) })
+			wg.Go(func() { bodies[i], statuses[i] = page(t, client, address, int(s.index.Add(100))) })
 		}
 		wg.Wait()
 		for i, body := range bodies {
@@ -229,22 +267,10 @@ func fullDisk(t *testing.T, tags string) (received, missing int) {
 				t.Fatalf("a full disk is answered with %d %s", statuses[i], body)
 			}
 		}
-		if len(s.got) > 2_000_000 {
+		if len(s.got) > 20*volumeBytes/17 {
 			t.Fatal("the disk does not fill")
 		}
 	}
-	p.cmd.Process.Kill()
-	p.cmd.Wait()
-	if err := os.Remove(ballast); err != nil {
-		t.Fatal(err)
-	}
-	next := w.start(build(t, ""))
-	if status := fetch(t, next.address, 1); status != 200 {
-		t.Errorf("with space again: status %d", status)
-	}
-	next.cmd.Process.Kill()
-	next.cmd.Wait()
-	return len(s.got), s.missing(t, w)
 }
 
 func page(t *testing.T, client *http.Client, address string, from int) (body string, status int) {
@@ -285,12 +311,13 @@ func fillDisk(t *testing.T, path string) {
 
 // P1: a full disk stops release; nothing that went out is unrecorded; with space again, the next start goes on.
 func TestFullDisk(t *testing.T) {
-	received, missing := fullDisk(t, "")
+	real, early := build(t, ""), build(t, "weir_release_early")
+	received, missing := fullDisk(t, real, real)
 	if missing > 0 || received == 0 {
 		t.Errorf("%d of %d received accounts are not in the ledger", missing, received)
 	}
 	t.Logf("full disk: %d accounts received until release stopped, %d missing", received, missing)
-	received, missing = fullDisk(t, "weir_release_early")
+	received, missing = fullDisk(t, early, real)
 	t.Logf("control, release before the write: %d of %d received accounts are not in the ledger", missing, received)
 	if missing == 0 {
 		t.Error("a guard that releases early loses nothing on a full disk: this test shows nothing")

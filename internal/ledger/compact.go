@@ -224,9 +224,8 @@ type expander struct {
 	first   uint64
 	millis  int64
 	chain   hash
-	chainer chainer
+	hashing hashing
 	body    []byte
-	leaf    []byte
 	out     []byte
 }
 
@@ -250,8 +249,7 @@ func (e *expander) frame() bool {
 	e.meta, e.millis = e.meta[size:], e.millis+step
 	start := len(e.out)
 	e.out = append(e.out, make([]byte, frameHeadSize)...)
-	leafs := make([]hash, 0, min(count, 1<<16))
-	for i := range count {
+	for range count {
 		delta, ok1 := e.uvarint()
 		length, ok2 := e.uvarint()
 		if !ok1 || !ok2 || length>>1 > uint64(len(e.meta)) {
@@ -262,18 +260,22 @@ func (e *expander) frame() bool {
 		if length&1 == 1 && !e.records() {
 			return false
 		}
-		var leaf hash
-		leaf, e.leaf = leafHash(e.leaf, e.first+i, e.millis+int64(delta), e.body)
-		leafs = append(leafs, leaf)
 		e.out = appendEntry(e.out, delta, e.body)
 	}
 	f := frame{first: e.first, count: uint32(count), millis: e.millis, payload: e.out[start+frameHeadSize:]}
 	appendFrameHead(e.out[start:start], &f)
-	e.chainer.begin(e.chain, e.out[start:])
-	for i := range leafs {
-		e.chainer.add(&leafs[i])
+	e.hashing.begin(0, &e.chain, e.out[start:], int(count))
+	for seq, rest := e.first, f.payload; len(rest) > 0; seq++ {
+		body, millis, after, ok := nextEntry(rest, e.millis)
+		if !ok {
+			return false
+		}
+		e.hashing.entry(seq, millis, body)
+		rest = after
 	}
-	e.chain = e.chainer.sum()
+	e.hashing.finish()
+	e.chain = e.hashing.frames[0].chain
+	e.hashing.reset()
 	e.out = append(e.out, e.chain[:]...)
 	e.out = binary.LittleEndian.AppendUint32(e.out, crc(e.out[start:]))
 	e.first += count

@@ -251,11 +251,13 @@ type decoder struct {
 // outcome reads into o, whose records it overwrites.
 func (d *decoder) outcome(o *Outcome, known *names) {
 	o.Kind, o.Reason, o.Observed = weir.OutcomeKind(d.byteUpTo(255)), weir.Reason(d.byteUpTo(255)), d.byteUpTo(1) == 1
-	o.who, o.route = d.uvarint(), d.uvarint()
-	o.Status, o.Bytes, o.Irregular, o.Withheld = d.count(), int64(d.count()), uint32(d.uvarint()), d.count()
-	o.Unattached = weir.Unattributed{People: d.count(), Classes: weir.ClassSet(d.uvarint())}
-	n := d.uvarint()
-	if d.bad || n > uint64(len(d.rest))/17 { // a record takes 17 bytes or more
+	var v [9]uint64
+	d.uvarints(v[:])
+	o.who, o.route, o.Status, o.Bytes, o.Irregular, o.Withheld = v[0], v[1], int(v[2]), int64(v[3]), uint32(v[4]), int(v[5])
+	o.Unattached = weir.Unattributed{People: int(v[6]), Classes: weir.ClassSet(v[7])}
+	n := v[8]
+	// A record takes 17 bytes or more.
+	if d.bad || max(v[2], v[3], v[5], v[6]) > maxCount || n > uint64(len(d.rest))/17 {
 		d.bad = true
 		return
 	}
@@ -317,12 +319,33 @@ func (d *decoder) uvarint() uint64 {
 	return n
 }
 
+// uvarints reads as many as v has room for.
+func (d *decoder) uvarints(v []uint64) {
+	rest := d.rest
+	for i := range v {
+		if len(rest) > 0 && rest[0] < 0x80 {
+			v[i], rest = uint64(rest[0]), rest[1:]
+			continue
+		}
+		n, after, ok := uvarint(rest)
+		if !ok {
+			d.bad = true
+			return
+		}
+		v[i], rest = n, after
+	}
+	d.rest = rest
+}
+
 func (d *decoder) time() time.Time { return time.UnixMilli(int64(d.uint64())).UTC() }
+
+// maxCount is the largest number of anything that is counted.
+const maxCount = 1 << 62
 
 // count is a uvarint that fits an int.
 func (d *decoder) count() int {
 	n := d.uvarint()
-	if n > 1<<62 {
+	if n > maxCount {
 		d.bad = true
 		return 0
 	}

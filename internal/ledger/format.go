@@ -257,23 +257,15 @@ func uvarint(b []byte) (n uint64, rest []byte, ok bool) {
 	if len(b) > 0 && b[0] < 0x80 {
 		return uint64(b[0]), b[1:], true
 	}
+	if len(b) > 1 && b[1] < 0x80 && b[1] > 0 {
+		return uint64(b[0]&0x7f) | uint64(b[1])<<7, b[2:], true
+	}
 	n, size := binary.Uvarint(b)
 	if size <= 0 || b[size-1] == 0 {
 		return 0, nil, false
 	}
 	return n, b[size:], true
 }
-
-// chainer makes the chain hash of a frame: SHA-256 over the hash before, the frame's head and its entries' leaf hashes.
-type chainer struct{ buf []byte }
-
-func (c *chainer) begin(prev hash, head []byte) {
-	c.buf = append(append(c.buf[:0], prev[:]...), head[:frameHeadSize]...)
-}
-
-func (c *chainer) add(leaf *hash) { c.buf = append(c.buf, leaf[:]...) }
-
-func (c *chainer) sum() hash { return sha256.Sum256(c.buf) }
 
 // nextFrame returns where the next whole frame begins at or behind at, or -1.
 func nextFrame(b []byte, at int) int {

@@ -126,8 +126,7 @@ type Log struct {
 	prepared int64 // bytes of the file that are written, zeros beforehand included
 	chain    hash
 	tree     tree
-	chainer  chainer
-	leafs    []byte
+	hashing  hashing
 	since    time.Time // how far back the live state is complete
 }
 
@@ -391,19 +390,19 @@ func (l *Log) seal(b *batch) {
 	payload := b.buf[frameHeadSize:]
 	f := frame{first: b.first, count: b.count, millis: b.millis, payload: payload}
 	appendFrameHead(b.buf[:0], &f)
-	l.chainer.begin(l.chain, b.buf)
+	l.hashing.begin(0, &l.chain, b.buf, int(b.count))
 	for seq := b.first; len(payload) > 0; seq++ {
 		body, millis, after, ok := nextEntry(payload, b.millis)
 		if !ok {
 			panic("ledger: a batch that was just encoded cannot be read")
 		}
-		var leaf hash
-		leaf, l.leafs = leafHash(l.leafs, seq, millis, body)
-		l.tree.add(leaf)
-		l.chainer.add(&leaf)
+		l.hashing.entry(seq, millis, body)
 		payload = after
 	}
-	l.chain = l.chainer.sum()
+	l.hashing.finish()
+	l.chain = l.hashing.frames[0].chain
+	l.tree.addAll(l.hashing.leaves())
+	l.hashing.reset()
 	b.buf = append(b.buf, l.chain[:]...)
 	b.buf = binary.LittleEndian.AppendUint32(b.buf, crc(b.buf))
 }

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -273,9 +274,8 @@ func TestConcurrentAppends(t *testing.T) {
 	}
 }
 
-// The root is that of RFC 9162, as the Go checksum database's code computes it.
+// The root is that of RFC 9162, as the Go checksum database's code computes it, however many leaves are added at once.
 func TestRootEqualsPeer(t *testing.T) {
-	var own tree
 	var stored []tlog.Hash
 	reader := tlog.HashReaderFunc(func(indexes []int64) ([]tlog.Hash, error) {
 		out := make([]tlog.Hash, len(indexes))
@@ -284,20 +284,31 @@ func TestRootEqualsPeer(t *testing.T) {
 		}
 		return out, nil
 	})
-	for n := range int64(200) {
-		leaf, _ := leafHash(nil, uint64(n), n, []byte("body"))
-		own.add(leaf)
-		hashes, err := tlog.StoredHashesForRecordHash(n, tlog.Hash(leaf), reader)
+	steps := []int{1, 2, 3, 7, 16, 50}
+	own, waiting := make([]tree, len(steps)), make([][]byte, len(steps))
+	for n := range 300 {
+		leaf := sha256.Sum256(fmt.Append([]byte{0}, n))
+		hashes, err := tlog.StoredHashesForRecordHash(int64(n), tlog.Hash(leaf), reader)
 		if err != nil {
 			t.Fatal(err)
 		}
 		stored = append(stored, hashes...)
-		want, err := tlog.TreeHash(n+1, reader)
+		want, err := tlog.TreeHash(int64(n+1), reader)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := own.root(); got != hash(want) {
-			t.Fatalf("root of %d leaves differs", n+1)
+		for i, step := range steps {
+			if waiting[i] == nil {
+				waiting[i] = make([]byte, sha256.Size)
+			}
+			if waiting[i] = append(waiting[i], leaf[:]...); len(waiting[i]) <= step*sha256.Size {
+				continue
+			}
+			own[i].addAll(waiting[i])
+			waiting[i] = nil
+			if own[i].root() != hash(want) || own[i].size != uint64(n+1) || !own[i].whole() {
+				t.Fatalf("root of %d leaves, added %d by %d, differs", n+1, step, step)
+			}
 		}
 	}
 }

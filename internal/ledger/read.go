@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -136,10 +137,13 @@ type reader struct {
 	started func(*opening) error // called with the first volume's opening
 	known   names
 	outcome Outcome
-	rest    []byte // what follows the last whole frame, over all volumes since
-	buf     []byte // the volume being read
-	scratch []byte
-	chainer chainer
+	rest    []byte       // what follows the last whole frame, over all volumes since
+	window  window       // on the volume being read
+	hashing *hashing     // of what is being read
+	spare   *hashing     // to use next
+	proof   chan []Fault // what the hashes before show, once they are made; nil if there are none
+	pending int          // faults that were found when the hashes began to wait
+	mend    bool         // unsure is wanted
 	unsure  []part       // what the last write may have left in memory only
 	until   uint32       // of this volume only the opening is read; 0 for none
 	stop    func() error // asked before each volume; may be nil
@@ -152,8 +156,8 @@ type part struct {
 	bytes []byte
 }
 
-func (r *reader) fault(volume string, offset int, format string, args ...any) {
-	r.sum.Faults = append(r.sum.Faults, Fault{volume, int64(offset), fmt.Sprintf(format, args...)})
+func (r *reader) fault(volume string, offset int64, format string, args ...any) {
+	r.sum.Faults = append(r.sum.Faults, Fault{volume, offset, fmt.Sprintf(format, args...)})
 }
 
 // read reads these volumes, of which the first is where the ledger begins or where reading is to begin.
@@ -183,20 +187,20 @@ func (r *reader) missing() {
 }
 
 func (r *reader) volume(number uint32, name string) error {
-	b, compacted, err := load(r.fsys, name, r.buf)
+	src, err := r.fsys.Open(name)
+	if err != nil {
+		return err
+	}
+	defer src.Close()
+	compacted, err := r.begin(name, src)
 	if err != nil {
 		return err
 	}
 	s := r.sum
-	if compacted && len(b) == 0 {
-		r.fault(name, 0, "%v", errCompact)
-	} else if !compacted {
-		r.buf = b
-	}
 	if s.volume != 0 && number != s.volume+1 {
 		r.fault(name, 0, "volume %s is missing before it", volumeName(s.volume+1))
 	}
-	at, whole, err := r.opening(number, name, b)
+	at, whole, err := r.opening(number, name)
 	if err != nil {
 		return err
 	}
@@ -204,41 +208,114 @@ func (r *reader) volume(number uint32, name string) error {
 		return nil
 	}
 	s.Volumes++
-	s.volume, s.Bytes = number, s.Bytes+int64(len(b))
+	s.volume = number
 	if whole {
 		s.validIn, r.rest, r.unsure = number, nil, nil
 	}
 	r.known.routes, r.known.principals = r.known.routes[:0], r.known.principals[:0]
-	last := 0 // where the last write began
-	for at < len(b) {
-		f, err := decodeFrame(b[at:])
-		if err != nil {
-			next := nextFrame(b, at+1)
-			if next < 0 {
-				break // a torn tail, or zeros
-			}
-			r.fault(name, at, "%d bytes are damaged: whole frames follow", next-at)
-			at = next
-			continue
-		}
-		if err := r.frame(name, at, b[at:], &f); err != nil {
-			return err
-		}
-		last = at
-		at += f.size
+	last, at, err := r.frames(name, at)
+	if err != nil {
+		return err
 	}
 	if whole {
-		s.valid = int64(at)
+		s.valid = at
 	}
-	r.rest = append(r.rest, b[at:]...)
+	s.Bytes += r.window.size
+	return r.behind(name, last, at, compacted)
+}
+
+// begin puts the window on a volume, on its live form if it is a compact one.
+func (r *reader) begin(name string, src Source) (compacted bool, err error) {
+	if err := r.window.open(src); err != nil {
+		return false, err
+	}
+	head, err := r.window.from(0, compactHead)
+	if err != nil || !isCompact(head) {
+		return false, err
+	}
+	raw, err := r.window.rest(0)
+	if err != nil {
+		return true, err
+	}
+	live, err := expand(raw)
+	if err != nil {
+		r.fault(name, 0, "%v", errCompact)
+	}
+	r.window.hold(live) // without a whole opening if it is damaged, which what follows it contradicts
+	return true, nil
+}
+
+// frames reads a volume's frames from at on. It returns where the last one begins and where it ends.
+func (r *reader) frames(name string, at int64) (last, end int64, err error) {
+	r.pending = len(r.sum.Faults)
+	for {
+		b, err := r.window.from(at, frameHeadSize+frameTailSize)
+		if err == nil && len(b) >= frameHeadSize && frameSize(b) > len(b) {
+			b, err = r.window.from(at, frameSize(b))
+		}
+		if err != nil {
+			return 0, 0, err
+		}
+		f, err := decodeFrame(b)
+		if err != nil {
+			skip, err := r.damaged(at)
+			if err != nil {
+				return 0, 0, err
+			}
+			if skip < 0 {
+				r.settle(name)
+				r.await()
+				return last, at, nil // a torn tail, or zeros
+			}
+			if skip > 0 {
+				r.fault(name, at, "%d bytes are damaged: whole frames follow", skip)
+			}
+			at += skip
+			continue
+		}
+		if err := r.frame(name, at, b, &f); err != nil {
+			return 0, 0, err
+		}
+		last = at
+		at += int64(f.size)
+	}
+}
+
+// damaged looks for the next whole frame, of which there is none at that place, and returns how far it is; -1 says that there
+// is none. An owner may be writing: a read beside a write may see the end of what was written before its beginning, so that
+// damage is only what a second one sees.
+func (r *reader) damaged(at int64) (skip int64, err error) {
+	for range 2 {
+		b, err := r.window.rest(at)
+		if err != nil {
+			return 0, err
+		}
+		if skip = int64(nextFrame(b, 0)); skip <= 0 || r.window.src == nil {
+			break
+		}
+	}
+	return skip, nil
+}
+
+// behind takes what is in a volume behind its last frame, which begins at last.
+func (r *reader) behind(name string, last, at int64, compacted bool) error {
+	s := r.sum
+	b, err := r.window.from(at, int(r.window.size-at))
+	if err != nil {
+		return err
+	}
+	r.rest = append(r.rest, b...)
 	s.rest, s.restID = int64(len(r.rest)), sha256.Sum256(r.rest)
 	if s.Torn = int64(written(r.rest)); s.rest == 0 {
 		s.restID = hash{}
 	}
-	if compacted {
-		return nil // it was written durably as a whole
+	if compacted || !r.mend {
+		return nil // a compact one was written durably as a whole
 	}
-	r.unsure = append(r.unsure, part{name, int64(last), slices.Clone(b[last:])})
+	if b, err = r.window.rest(last); err != nil {
+		return err
+	}
+	r.unsure = append(r.unsure, part{name, last, slices.Clone(b)})
 	return nil
 }
 
@@ -270,11 +347,23 @@ func load(fsys FS, name string, buf []byte) (live []byte, compacted bool, err er
 // opening checks a volume's opening against what was read before it. It returns where the volume's frames begin, and
 // whether it has a whole opening: an owner that died before it was durable leaves a volume without one, and with nothing
 // behind it.
-func (r *reader) opening(number uint32, name string, b []byte) (at int, whole bool, err error) {
+func (r *reader) opening(number uint32, name string) (at int64, whole bool, err error) {
 	s := r.sum
+	b, err := r.window.from(0, headerSize)
+	if err != nil {
+		return 0, false, err
+	}
+	if h, err := decodeHeader(b); err == nil {
+		if b, err = r.window.from(0, h.openingSize()); err != nil {
+			return 0, false, err
+		}
+	}
 	o, err := decodeOpening(b)
 	if errors.Is(err, errTorn) {
-		next := nextFrame(b, 0)
+		next, err := r.damaged(0)
+		if err != nil {
+			return 0, false, err
+		}
 		if next >= 0 {
 			r.fault(name, 0, "the opening is damaged")
 		}
@@ -303,7 +392,7 @@ func (r *reader) opening(number uint32, name string, b []byte) (at int, whole bo
 	s.Sealed += s.Torn
 	s.KeyID, s.Entries, s.owner = o.keyID, o.first, o.owner
 	s.chain = openingHash(o.raw)
-	return len(o.raw), true, nil
+	return int64(len(o.raw)), true, nil
 }
 
 // first begins the reading with an opening.
@@ -332,9 +421,9 @@ func (r *reader) follows(number uint32, name string, o *opening) {
 	case o.keyID != s.KeyID && s.KeyID != [16]byte{}:
 		r.fault(name, 0, "the opening names another key")
 	case o.prev != s.validIn || o.valid != uint64(s.valid):
-		r.fault(volumeName(s.validIn), int(s.valid), "the volume does not end where %s says (byte %d of volume %d)", name, o.valid, o.prev)
+		r.fault(volumeName(s.validIn), s.valid, "the volume does not end where %s says (byte %d of volume %d)", name, o.valid, o.prev)
 	case o.rest != uint64(s.rest) || o.restID != s.restID:
-		r.fault(volumeName(s.validIn), int(s.valid), "the sealed bytes are not those that the seal is of")
+		r.fault(volumeName(s.validIn), s.valid, "the sealed bytes are not those that the seal is of")
 	case o.chain != s.chain:
 		r.fault(name, 0, "the hash chain does not continue that of the volume before")
 	case o.first != s.Entries:
@@ -348,23 +437,31 @@ func (r *reader) follows(number uint32, name string, o *opening) {
 	}
 }
 
-// frame checks a whole frame, at the start of raw, against what was read before it and visits its entries.
-func (r *reader) frame(name string, at int, raw []byte, f *frame) error {
+// frame checks a whole frame, at the start of raw, against what was read before it and visits its entries. Their hashes are
+// made later, many together.
+func (r *reader) frame(name string, at int64, raw []byte, f *frame) error {
 	s := r.sum
+	if r.hashing != nil && r.hashing.full() {
+		r.settle(name)
+	}
+	if r.hashing == nil {
+		r.hashing = &hashing{}
+	}
 	if f.first != s.Entries {
 		r.fault(name, at, "the frame begins with entry %d, want %d", f.first, s.Entries)
 	}
 	if f.millis < s.millis {
 		r.fault(name, at, "time goes back")
 	}
-	r.chainer.begin(s.chain, raw)
-	s.Entries = f.first
+	r.hashing.begin(at, &s.chain, raw, int(min(f.count, uint32(len(f.payload)/2))))
+	r.hashing.end(&f.chain)
+	s.Entries, s.chain = f.first, f.chain
 	rest := f.payload
 	for i := uint32(0); i < f.count; i++ {
 		body, millis, after, ok := nextEntry(rest, f.millis)
 		if !ok {
 			r.fault(name, at, "entry %d of the frame cannot be read", i)
-			s.Entries, s.chain = f.first+uint64(f.count), f.chain
+			s.Entries = f.first + uint64(f.count)
 			return nil
 		}
 		rest = after
@@ -375,19 +472,59 @@ func (r *reader) frame(name string, at int, raw []byte, f *frame) error {
 	if len(rest) > 0 || f.count == 0 {
 		r.fault(name, at, "%d bytes follow the frame's last entry of %d", len(rest), f.count)
 	}
-	if r.chainer.sum() != f.chain {
-		r.fault(name, at, "the hash chain is broken")
-	}
-	s.chain = f.chain
 	return nil
 }
 
-func (r *reader) entry(name string, at int, raw []byte, millis int64) error {
+// settle has the hashes that wait made, while reading goes on, and reports what those before them showed.
+func (r *reader) settle(name string) {
+	r.await()
+	h := r.hashing
+	if h == nil || len(h.frames) == 0 {
+		return
+	}
+	r.hashing, r.spare = r.spare, h
+	proof := make(chan []Fault, 1)
+	r.proof = proof
+	go func() { proof <- r.prove(name, h) }()
+}
+
+// await waits until nothing but this goroutine touches the tree. The faults that the hashes show come to their place among
+// those that were found in the same frames.
+func (r *reader) await() {
+	if r.proof == nil {
+		return
+	}
+	found := <-r.proof
+	r.proof = nil
 	s := r.sum
-	var leaf hash
-	leaf, r.scratch = leafHash(r.scratch, s.Entries, millis, raw)
-	s.tree.add(leaf)
-	r.chainer.add(&leaf)
+	s.Faults = append(s.Faults, found...)
+	slices.SortStableFunc(s.Faults[r.pending:], func(a, b Fault) int { return cmp.Compare(a.Offset, b.Offset) })
+}
+
+// prove makes hashes, says which frames do not have the chain hash that they claim, and adds the entries to the tree.
+func (r *reader) prove(name string, h *hashing) (faults []Fault) {
+	h.finish()
+	for i := range h.frames {
+		if f := &h.frames[i]; f.chain != f.claimed {
+			faults = append(faults, Fault{name, f.at, "the hash chain is broken"})
+		}
+	}
+	t, leaves := &r.sum.tree, h.leaves()
+	if asked := r.opts.RootAt; asked != nil && *asked > t.size && *asked-t.size < uint64(h.entries()) {
+		n := int(*asked-t.size) * sha256.Size
+		t.addAll(leaves[:sha256.Size+n])
+		r.noteRoot()
+		leaves = leaves[n:]
+	}
+	t.addAll(leaves)
+	r.noteRoot()
+	h.reset()
+	return faults
+}
+
+func (r *reader) entry(name string, at int64, raw []byte, millis int64) error {
+	s := r.sum
+	r.hashing.entry(s.Entries, millis, raw)
 	body, err := r.body(raw)
 	if err != nil {
 		r.fault(name, at, "entry %d: %v", s.Entries, err)
@@ -401,7 +538,6 @@ func (r *reader) entry(name string, at int, raw []byte, millis int64) error {
 	}
 	seq := s.Entries
 	s.Entries, s.millis = seq+1, max(s.millis, millis)
-	r.noteRoot()
 	if err != nil || r.opts.Visit == nil {
 		return nil
 	}

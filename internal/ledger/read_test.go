@@ -277,13 +277,13 @@ func mendChecksums(b []byte) {
 	}
 	le.PutUint32(b[at-4:], crc(b[headerSize:at-4]))
 	chain := openingHash(b)
-	var c chainer
+	var sums hashing
 	for len(b)-at >= frameHeadSize+frameTailSize {
 		size := frameSize(b[at:])
 		if size > len(b)-at {
 			return
 		}
-		c.begin(chain, b[at:])
+		sums.begin(0, &chain, b[at:], size)
 		base := int64(le.Uint64(b[at+20:]))
 		payload := b[at+frameHeadSize : at+size-frameTailSize]
 		for seq := le.Uint64(b[at+8:]); ; seq++ {
@@ -291,11 +291,12 @@ func mendChecksums(b []byte) {
 			if !ok {
 				break
 			}
-			leaf, _ := leafHash(nil, seq, millis, body)
-			c.add(&leaf)
+			sums.entry(seq, millis, body)
 			payload = rest
 		}
-		chain = c.sum()
+		sums.finish()
+		chain = sums.frames[0].chain
+		sums.reset()
 		copy(b[at+size-frameTailSize:], chain[:])
 		le.PutUint32(b[at+size-4:], crc(b[at:at+size-4]))
 		at += size

@@ -78,7 +78,7 @@ func (l *Log) recover() (*place, error) {
 			return nil, fmt.Errorf("%w (volume %s is missing)", ErrDamaged, volumeName(before+1))
 		}
 	}
-	r := &reader{fsys: l.fsys, sum: &Summary{}, opts: ReadOptions{Reuse: true, Known: l.opts.Known}, started: l.restored}
+	r := &reader{fsys: l.fsys, sum: &Summary{}, opts: ReadOptions{Reuse: true, Known: l.opts.Known}, started: l.restored, mend: true}
 	r.opts.Visit = func(e Entry) error {
 		if x, ok := e.Body.(*Retired); ok {
 			l.retired = max(l.retired, x.Volume)

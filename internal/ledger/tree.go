@@ -2,19 +2,11 @@ package ledger
 
 import (
 	"crypto/sha256"
-	"encoding/binary"
 	"math/bits"
 	"slices"
-)
 
-// leafHash is the RFC 9162 hash of an entry as a leaf of the ledger's Merkle tree. scratch is grown and returned for reuse.
-func leafHash(scratch []byte, seq uint64, millis int64, body []byte) (hash, []byte) {
-	scratch = append(scratch[:0], 0)
-	scratch = binary.LittleEndian.AppendUint64(scratch, seq)
-	scratch = binary.LittleEndian.AppendUint64(scratch, uint64(millis))
-	scratch = append(scratch, body...)
-	return sha256.Sum256(scratch), scratch
-}
+	"weir/internal/digest"
+)
 
 // tree is the compact form of a Merkle tree: the roots of its perfect subtrees, the largest first.
 type tree struct {
@@ -28,15 +20,34 @@ func (t *tree) whole() bool { return len(t.roots) == bits.OnesCount64(t.size) }
 // clone returns a copy that shares nothing.
 func (t *tree) clone() tree { return tree{t.size, slices.Clone(t.roots)} }
 
-// add appends a leaf.
-func (t *tree) add(leaf hash) {
-	for n := t.size; n&1 == 1; n >>= 1 {
-		last := len(t.roots) - 1
-		leaf = nodeHash(t.roots[last], leaf)
-		t.roots = t.roots[:last]
+// addAll appends leaves, whose hashes are in b behind the first 32 bytes. It uses all of b for its own.
+func (t *tree) addAll(b []byte) {
+	const size = sha256.Size
+	waiting := t.roots // of the levels that are still to come
+	var left [64]hash  // nodes without a partner, by level
+	var has [64]bool
+	n := len(b)/size - 1
+	for level := 0; n > 0; level++ {
+		from := size
+		if t.size>>level&1 == 1 { // a subtree of that size waits for a partner: it comes before the others
+			last := len(waiting) - 1
+			from, n = 0, n+1
+			copy(b, waiting[last][:])
+			waiting = waiting[:last]
+		}
+		if n&1 == 1 {
+			left[level], has[level] = hash(b[from+(n-1)*size:]), true
+		}
+		n /= 2
+		digest.Nodes(b[size:size+n*size], b[from:from+2*n*size])
 	}
-	t.roots = append(t.roots, leaf)
-	t.size++
+	t.roots = waiting
+	for level := range left {
+		if has[len(left)-1-level] {
+			t.roots = append(t.roots, left[len(left)-1-level])
+		}
+	}
+	t.size += uint64(len(b)/size - 1)
 }
 
 // root is the RFC 9162 Merkle tree hash of all leaves; of none, SHA-256 of the empty string.
@@ -46,15 +57,7 @@ func (t *tree) root() hash {
 	}
 	root := t.roots[len(t.roots)-1]
 	for i := len(t.roots) - 2; i >= 0; i-- {
-		root = nodeHash(t.roots[i], root)
+		root = digest.Node(&t.roots[i], &root)
 	}
 	return root
-}
-
-func nodeHash(left, right hash) hash {
-	var b [1 + 2*sha256.Size]byte
-	b[0] = 1
-	copy(b[1:], left[:])
-	copy(b[1+len(left):], right[:])
-	return sha256.Sum256(b[:])
 }
