@@ -10,7 +10,9 @@ package classify
 import (
 	"bytes"
 	"cmp"
+	"math/bits"
 	"slices"
+	"unicode/utf8"
 
 	"weir"
 )
@@ -21,8 +23,11 @@ type rule struct {
 	names    []string // folded names that mean the class
 	suffixes []string // folded ends of names that mean the class
 	not      []string // folded ends of names that look like the class and mean nothing personal
-	// value reports whether a value is of the class by its form alone. hint is what is known of it already.
-	value func(v []byte, hint weir.ClassSet) bool
+	// value reports whether a value is of the class by its form alone. It is asked only about what has a first byte of begins
+	// and least to most bytes. v has no white space around it; hint is what is known of it already.
+	value       func(v []byte, hint weir.ClassSet) bool
+	begins      string
+	least, most int
 }
 
 // rules is the catalogue. weir.Other has no rule: it is what is left.
@@ -43,6 +48,36 @@ type suffix struct {
 
 // byName and bySuffix are rules in the form that a look-up wants; nothing changes them after the program's start.
 var byName, bySuffix = compile(rules)
+
+// The lengths of what a value can be known by: the shortest phone number and the longest e-mail address.
+const (
+	shortest = 7
+	longest  = 320
+)
+
+// valued are the rules that know a value by its form. byFirst and byLength have a bit for each of them that is to be asked
+// about a value with that first byte, and of that length. Nothing changes them after the program's start.
+var (
+	valued   []rule
+	byFirst  [256]uint8
+	byLength [longest + 1]uint8
+)
+
+func init() {
+	for _, r := range rules {
+		if r.value == nil {
+			continue
+		}
+		bit := uint8(1) << len(valued)
+		for i := range len(r.begins) {
+			byFirst[r.begins[i]] |= bit
+		}
+		for n := r.least; n <= r.most; n++ {
+			byLength[n] |= bit
+		}
+		valued = append(valued, r)
+	}
+}
 
 func compile(rules []rule) (map[string]weir.Class, []suffix) {
 	names := map[string]weir.Class{}
@@ -82,26 +117,39 @@ func ByName(name []byte) (weir.Class, bool) {
 }
 
 // ByValue returns the classes that a value shows by its form, whatever its name. v is the text of a string, or the literal
-// of a number; hint holds the classes that its name or the mapping gives it.
+// of a number; hint holds the classes that its name or the mapping gives it, and what hint holds is not looked for again.
 func ByValue(v []byte, hint weir.ClassSet) weir.ClassSet {
-	v = bytes.TrimSpace(v)
-	if len(v) < 7 || len(v) > 320 { // the shortest phone number and the longest e-mail address
+	if len(v) < shortest {
 		return 0
 	}
-	var found weir.ClassSet
-	for i := range rules {
-		if r := &rules[i]; r.value != nil && r.value(v, hint) {
+	if !visible(v[0]) || !visible(v[len(v)-1]) {
+		if v = bytes.TrimSpace(v); len(v) < shortest {
+			return 0
+		}
+	}
+	if len(v) > longest {
+		return 0
+	}
+	found := weir.ClassSet(0)
+	for may := byFirst[v[0]] & byLength[len(v)]; may != 0; may &= may - 1 {
+		if r := &valued[bits.TrailingZeros8(may)]; !hint.Has(r.class) && r.value(v, hint) {
 			found |= weir.Set(r.class)
 		}
 	}
 	return found
 }
 
+// visible reports whether a byte can be no part of white space.
+func visible(b byte) bool { return b > ' ' && b < utf8.RuneSelf }
+
+// decimal is every digit.
+const decimal = "0123456789"
+
 func isDigit(b byte) bool { return b >= '0' && b <= '9' }
 
-// digits copies the digits of v to dst, if v is nothing but digits and single separators between them. It reports false if
-// it is not, or if dst is too small.
-func digits(dst, v []byte, separators string) ([]byte, bool) {
+// digits copies the digits of v to dst, if v is nothing but digits and single spaces or hyphens between them. It reports
+// false if it is not, or if dst is too small.
+func digits(dst, v []byte) ([]byte, bool) {
 	for i, b := range v {
 		switch {
 		case isDigit(b):
@@ -109,7 +157,7 @@ func digits(dst, v []byte, separators string) ([]byte, bool) {
 				return nil, false
 			}
 			dst = append(dst, b)
-		case bytes.IndexByte([]byte(separators), b) < 0 || i == 0 || i == len(v)-1 || !isDigit(v[i-1]):
+		case b != ' ' && b != '-' || i == 0 || i == len(v)-1 || !isDigit(v[i-1]):
 			return nil, false
 		}
 	}

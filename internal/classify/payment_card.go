@@ -13,14 +13,14 @@ var paymentCardRule = rule{
 	},
 	suffixes: []string{"cardnumber", "creditcard", "paymentcard", "debitcard"},
 	value:    isPaymentCard,
+	begins:   decimal,
+	least:    13,
+	most:     19 + 4, // in groups of four
 }
 
 func isPaymentCard(v []byte, hint weir.ClassSet) bool {
-	if len(v) > 23 { // 19 digits in groups of four
-		return false
-	}
 	var scratch [19]byte
-	d, ok := digits(scratch[:0], v, " -")
+	d, ok := digits(scratch[:0], v)
 	if !ok || len(d) < 13 {
 		return false
 	}

@@ -368,31 +368,3 @@ func FuzzRead(f *testing.F) {
 		}
 	})
 }
-
-// BenchmarkRead stands beside the token loop of a strict parser that names paths and looks at nothing, over the same bytes.
-func BenchmarkRead(b *testing.B) {
-	doc := sampleList(50)
-	b.Run("inspect", func(b *testing.B) {
-		p := plan(b, customers)
-		var r Result
-		b.SetBytes(int64(len(doc)))
-		b.ReportAllocs()
-		for b.Loop() {
-			r.Reset()
-			p.Read(doc, &r)
-		}
-	})
-	b.Run("jsontext", func(b *testing.B) {
-		b.SetBytes(int64(len(doc)))
-		b.ReportAllocs()
-		d := jsontext.NewDecoder(bytes.NewReader(doc))
-		for b.Loop() {
-			d.Reset(bytes.NewReader(doc))
-			for {
-				if _, err := d.ReadToken(); err != nil {
-					break
-				}
-			}
-		}
-	})
-}
