@@ -63,8 +63,8 @@ func TestByValueAsTheForms(t *testing.T) {
 		"kim@example.com", "k.im+x@mail.example.org", "  pad@example.com ", "ж@пример.example", "a..b@example.com", "kim@-example.com", "kim@example-.com", "a@b.c-",
 		"7@x.ab", "1234567@b.cd", "(a@example.com", "+a@example.com", "2019-03-04T05:06:07Z", "Sample Unlimited", "\u00a0201-555-0142\u2003",
 	}
-	hints := []weir.ClassSet{0, weir.Set(weir.AccountNumber), weir.Set(weir.Phone, weir.Email), weir.Set(weir.SSN), weir.Set(weir.PaymentCard)}
-	bytesOf := []byte("0123459 -./()+x@aZ_\t\n\x00\x85\xc2\xa0\"\\{")
+	hints := []weir.ClassSet{0, weir.Set(weir.AccountNumber, weir.Phone)}
+	bytesOf := []byte("09 -.(+x@\xc2")
 	check := func(v []byte) {
 		for _, hint := range hints {
 			if got, want := ByValue(v, hint), slowByValue(v, hint); got != want {
