@@ -23,11 +23,19 @@ type rule struct {
 	names    []string // folded names that mean the class
 	suffixes []string // folded ends of names that mean the class
 	not      []string // folded ends of names that look like the class and mean nothing personal
-	// value reports whether a value is of the class by its form alone. It is asked only about what has a first byte of begins
-	// and least to most bytes. v has no white space around it; hint is what is known of it already.
-	value       func(v []byte, hint weir.ClassSet) bool
-	begins      string
-	least, most int
+	forms    []form
+}
+
+// A form is how values of a class are known whatever their names are.
+type form struct {
+	begins      string // what such a value can begin with
+	least, most int    // bytes that such a value can have
+	sign        bool   // it has an at sign
+
+	// is decides about a value for which the above is so. v has no white space around it; hint is what is known of it already.
+	is func(v []byte, hint weir.ClassSet) bool
+
+	class weir.Class // the rule's
 }
 
 // rules is the catalogue. weir.Other has no rule: it is what is left.
@@ -55,29 +63,41 @@ const (
 	longest  = 320
 )
 
-// valued are the rules that know a value by its form. byFirst and byLength have a bit for each of them that is to be asked
-// about a value with that first byte, and of that length. Nothing changes them after the program's start.
+// forms are those of all rules. byFirst and byLength have a bit for each form that a value with that first byte, and of that
+// length, can have. Nothing changes them after the program's start.
 var (
-	valued   []rule
+	forms    []form
 	byFirst  [256]uint8
 	byLength [longest + 1]uint8
+	signed   uint8     // the forms with an at sign
+	numeric  [256]bool // by the first byte: the value may have a form that is without one
 )
 
 func init() {
 	for _, r := range rules {
-		if r.value == nil {
-			continue
+		for _, f := range r.forms {
+			f.class = r.class
+			bit := uint8(1) << len(forms)
+			forms = append(forms, f)
+			for i := range len(f.begins) {
+				byFirst[f.begins[i]] |= bit
+				numeric[f.begins[i]] = numeric[f.begins[i]] || !f.sign
+			}
+			for n := f.least; n <= f.most; n++ {
+				byLength[n] |= bit
+			}
+			if f.sign {
+				signed |= bit
+			}
 		}
-		bit := uint8(1) << len(valued)
-		for i := range len(r.begins) {
-			byFirst[r.begins[i]] |= bit
-		}
-		for n := r.least; n <= r.most; n++ {
-			byLength[n] |= bit
-		}
-		valued = append(valued, r)
+	}
+	for b := range 256 {
+		numeric[b] = numeric[b] || !visible(byte(b)) // white space may stand before anything
 	}
 }
+
+// MayShow reports whether ByForm may find something in a value. It costs next to nothing, and most values show nothing.
+func MayShow(v []byte, at bool) bool { return len(v) >= shortest && (at || numeric[v[0]]) }
 
 func compile(rules []rule) (map[string]weir.Class, []suffix) {
 	names := map[string]weir.Class{}
@@ -118,7 +138,10 @@ func ByName(name []byte) (weir.Class, bool) {
 
 // ByValue returns the classes that a value shows by its form, whatever its name. v is the text of a string, or the literal
 // of a number; hint holds the classes that its name or the mapping gives it, and what hint holds is not looked for again.
-func ByValue(v []byte, hint weir.ClassSet) weir.ClassSet {
+func ByValue(v []byte, hint weir.ClassSet) weir.ClassSet { return ByForm(v, hint, true) }
+
+// ByForm is ByValue for who knows whether an at sign may be in the value.
+func ByForm(v []byte, hint weir.ClassSet, at bool) weir.ClassSet {
 	if len(v) < shortest {
 		return 0
 	}
@@ -130,10 +153,14 @@ func ByValue(v []byte, hint weir.ClassSet) weir.ClassSet {
 	if len(v) > longest {
 		return 0
 	}
+	may := byFirst[v[0]] & byLength[len(v)]
+	if !at {
+		may &^= signed
+	}
 	found := weir.ClassSet(0)
-	for may := byFirst[v[0]] & byLength[len(v)]; may != 0; may &= may - 1 {
-		if r := &valued[bits.TrailingZeros8(may)]; !hint.Has(r.class) && r.value(v, hint) {
-			found |= weir.Set(r.class)
+	for ; may != 0; may &= may - 1 {
+		if f := &forms[bits.TrailingZeros8(may)]; !hint.Has(f.class) && f.is(v, hint) {
+			found |= weir.Set(f.class)
 		}
 	}
 	return found

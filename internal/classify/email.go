@@ -13,13 +13,10 @@ var emailRule = rule{
 	class:    weir.Email,
 	names:    []string{"email", "mail", "emailaddress", "mailaddress", "emailaddr"},
 	suffixes: []string{"email", "emailaddress", "emailaddr", "mailaddress"},
-	value:    func(v []byte, _ weir.ClassSet) bool { return isEmail(v) },
-	begins:   atoms(),
-	least:    shortest,
-	most:     longest,
+	forms:    []form{{begins: atoms(), least: shortest, most: longest, sign: true, is: isEmail}},
 }
 
-func isEmail(v []byte) bool {
+func isEmail(v []byte, _ weir.ClassSet) bool {
 	at := bytes.IndexByte(v, '@')
 	if at < 1 || at > 64 || !dotAtom(v[:at]) {
 		return false

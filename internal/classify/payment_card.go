@@ -12,10 +12,7 @@ var paymentCardRule = rule{
 		"debitcard", "cardsecuritycode", "cardexpiry",
 	},
 	suffixes: []string{"cardnumber", "creditcard", "paymentcard", "debitcard"},
-	value:    isPaymentCard,
-	begins:   decimal,
-	least:    13,
-	most:     19 + 4, // in groups of four
+	forms:    []form{{begins: decimal, least: 13, most: 19 + 4 /* groups of four */, is: isPaymentCard}},
 }
 
 func isPaymentCard(v []byte, hint weir.ClassSet) bool {

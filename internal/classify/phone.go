@@ -10,17 +10,14 @@ var phoneRule = rule{
 	names:    []string{"phone", "telephone", "tel", "mobile", "cell", "msisdn", "fax", "phonenumber", "mobilenumber", "callerid"},
 	suffixes: []string{"phone", "phonenumber", "telephone", "mobile", "mobilenumber", "msisdn", "telnumber", "faxnumber"},
 	not:      []string{"automobile"},
-	value:    func(v []byte, _ weir.ClassSet) bool { return isPhone(v) },
-	begins:   "+(" + decimal,
-	least:    len("+12345678"),
-	most:     longest,
+	forms: []form{
+		{begins: "+", least: len("+12345678"), most: longest, is: isInternational},
+		{begins: "(" + decimal, least: len("201-555-0142"), most: longest, is: isNational},
+	},
 }
 
-func isPhone(v []byte) bool {
-	switch v[0] {
-	case '+':
-		return isInternational(v)
-	case '(': // (ddd)ddd-dddd, (ddd) ddd-dddd
+func isNational(v []byte, _ weir.ClassSet) bool {
+	if v[0] == '(' { // (ddd)ddd-dddd, (ddd) ddd-dddd
 		n := 13
 		if v[5] == ' ' {
 			n = 14
@@ -35,7 +32,7 @@ func endsAt(v []byte, n int) bool {
 	return len(v) == n || len(v) > n+1 && v[n] == ' ' && v[n+1] == 'x'
 }
 
-func isInternational(v []byte) bool {
+func isInternational(v []byte, _ weir.ClassSet) bool {
 	n, last := 0, v[0]
 	for i := 1; i < len(v); i++ {
 		switch b := v[i]; {

@@ -67,8 +67,12 @@ func TestByValueAsTheForms(t *testing.T) {
 	bytesOf := []byte("09 -.(+x@\xc2")
 	check := func(v []byte) {
 		for _, hint := range hints {
-			if got, want := ByValue(v, hint), slowByValue(v, hint); got != want {
+			got, want := ByValue(v, hint), slowByValue(v, hint)
+			if got != want {
 				t.Fatalf("%q with hint %q is %q, by its form %q", v, hint, got, want)
+			}
+			if got != 0 && !MayShow(v, bytes.IndexByte(v, '@') >= 0) {
+				t.Fatalf("%q is %q and may not show it", v, got)
 			}
 		}
 	}

@@ -119,6 +119,7 @@ func (x *Exchange) attribute(rd *reading, a *Answer) {
 	rd.personOf = slices.Grow(rd.personOf, len(res.Records))[:len(res.Records)]
 	rd.cuttable = true
 	rd.place.expect(len(res.Records))
+	rd.people, rd.records = slices.Grow(rd.people, len(res.Records)), slices.Grow(rd.records, len(res.Records))
 	success := a.Status >= 200 && a.Status < 300
 	loose := res.Outside
 	for i := range res.Records {

@@ -25,6 +25,8 @@ type where struct {
 type place struct {
 	where
 	classes weir.ClassSet // of a value here, unless it shows more itself
+	plain   weir.ClassSet // of a value here that shows nothing itself
+	loose   weir.ClassSet // those of plain that tell people apart
 	subject bool          // a value here is the key of the data subject
 	object  *layout       // of the objects here; nil before the first
 	array   *layout       // of the arrays here; nil before the first
@@ -108,6 +110,10 @@ func (s *scanner) at(w where) *place {
 		p = &place{where: w, classes: w.mapped, subject: w.node != nil && w.node.subject}
 		if p.classes == 0 {
 			p.classes = w.named
+		}
+		p.plain, p.loose = p.classes, p.classes&identifying
+		if w.inRecord && p.plain == 0 {
+			p.plain = weir.Set(weir.Other)
 		}
 		s.places[w] = p
 	}

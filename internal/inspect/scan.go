@@ -105,11 +105,7 @@ func (s *scanner) value(i int, at *place, depth int) int {
 	}
 	switch c := d[i]; {
 	case c == '"':
-		text, end := s.str(i + 1)
-		if end != broken && len(text) > 0 { // an empty string holds nothing
-			s.leaf(at, text, true)
-		}
-		return end
+		return s.text(i, at)
 	case c == '{':
 		return s.object(i, at, depth)
 	case c == '[':
@@ -117,7 +113,7 @@ func (s *scanner) value(i int, at *place, depth int) int {
 	case c == '-' || c >= '0' && c <= '9':
 		end := s.number(i)
 		if end != broken {
-			s.leaf(at, d[i:end], false)
+			s.leaf(at, d[i:end], false, false)
 		}
 		return end
 	}
@@ -171,7 +167,12 @@ func (s *scanner) object(i int, at *place, depth int) int {
 		if m != nil {
 			guess = &m.next
 		}
-		if i = s.value(i, to, depth+1); i == broken {
+		if i < len(d) && d[i] == '"' {
+			i = s.text(i, to)
+		} else {
+			i = s.value(i, to, depth+1)
+		}
+		if i == broken {
 			return broken
 		}
 	}
@@ -197,7 +198,7 @@ func (s *scanner) member(from int, l *layout, own *names) (m *member, to *place,
 	if i >= len(d) || d[i] != '"' {
 		return nil, nil, s.breakOff(NotJSON, i)
 	}
-	name, i := s.str(i + 1)
+	name, i, _ := s.str(i + 1)
 	if i == broken {
 		return nil, nil, broken
 	}
@@ -303,20 +304,30 @@ func (s *scanner) closeRecord(end int) {
 	}
 }
 
-// leaf takes account of a string or a number, which is not empty.
-func (s *scanner) leaf(at *place, text []byte, isString bool) {
-	classes := at.classes
-	classes |= classify.ByValue(text, classes)
-	loose := classes & identifying
+// text reads a string that is a value. An empty one holds nothing.
+func (s *scanner) text(i int, at *place) int {
+	text, end, sign := s.str(i + 1)
+	if end != broken && len(text) > 0 {
+		s.leaf(at, text, sign, true)
+	}
+	return end
+}
+
+// leaf takes account of a string or a number, which is not empty; sign says whether an at sign may be in it.
+func (s *scanner) leaf(at *place, text []byte, sign, isString bool) {
+	classes, loose := at.plain, at.loose
+	if classify.MayShow(text, sign) {
+		if shown := classify.ByForm(text, at.classes, sign); shown != 0 {
+			classes = at.classes | shown
+			loose = classes & identifying
+		}
+	}
 	if !at.inRecord {
 		s.res.Outside |= classes
 		if loose != 0 {
 			s.counts.add(looseValue{text, loose})
 		}
 		return
-	}
-	if classes == 0 {
-		classes = weir.Set(weir.Other)
 	}
 	s.record.Classes |= classes
 	if loose != 0 {

@@ -19,21 +19,32 @@ func special(w uint64) uint64 {
 	return (w | (w - ' '*ones) | ((w ^ '"'*ones) - ones) | ((w ^ '\\'*ones) - ones)) & highs
 }
 
+// signs has a bit set if one of eight characters is an at sign; now and then it has one though none is.
+func signs(w uint64) uint64 {
+	w ^= '@' * ones
+	return (w - ones) &^ w & highs
+}
+
 // str reads a string from behind its opening quote to behind its closing one, and returns it unescaped. Text that is
-// damaged is read on with the replacement character; text that never ends breaks the document off.
-func (s *scanner) str(start int) (text []byte, end int) {
+// damaged is read on with the replacement character; text that never ends breaks the document off. Where sign is false, no
+// at sign is in the text.
+func (s *scanner) str(start int) (text []byte, end int, sign bool) {
 	d, i := s.doc, start
+	seen := uint64(0)
 	for i+8 <= len(d) {
-		if bad := special(binary.LittleEndian.Uint64(d[i:])); bad != 0 {
+		w := binary.LittleEndian.Uint64(d[i:])
+		seen |= signs(w)
+		if bad := special(w); bad != 0 {
 			i += bits.TrailingZeros64(bad) >> 3
 			break
 		}
 		i += 8
 	}
 	if i < len(d) && d[i] == '"' {
-		return d[start:i], i + 1
+		return d[start:i], i + 1, seen != 0 || i+8 > len(d)
 	}
-	return s.rest(start, i)
+	text, end = s.rest(start, i)
+	return text, end, true
 }
 
 // rest is str for a string that is plain from start up to i and goes on there.
@@ -212,7 +223,7 @@ func (s *scanner) word(i int, at *place) int {
 			n = len("false")
 		}
 		if at.inRecord {
-			s.leaf(at, d[:n], false)
+			s.leaf(at, d[:n], false, false)
 		}
 		return i + n
 	case hasWord(d, "NaN"):

@@ -54,6 +54,7 @@ type account struct {
 	windows []*window // one for each limit
 	block   *Block
 	grants  []Grant
+	found   []int32 // scratch of charge
 }
 
 // NewCounter returns a counter without principals that remembers people for at least that long.
@@ -261,8 +262,17 @@ func (a *account) fits(w *window, extra int, subjects []weir.Pseudonym, unattrib
 }
 
 func (a *account) charge(now time.Time, subjects []weir.Pseudonym, unattributed int) {
+	// They are looked up all at first: so one look-up need not wait for the memory that another one wants.
+	a.found = a.found[:0]
 	for _, s := range subjects {
-		a.touch(now, s)
+		a.found = append(a.found, a.people.find(s))
+	}
+	for i, s := range subjects {
+		at := a.found[i]
+		if at == 0 {
+			at = a.people.find(s) // it may have come twice
+		}
+		a.touch(now, s, at)
 	}
 	if unattributed > 0 {
 		a.people.charges = append(a.people.charges, charge{now, unattributed})
@@ -272,10 +282,9 @@ func (a *account) charge(now time.Time, subjects []weir.Pseudonym, unattributed 
 	}
 }
 
-// touch makes the subject the newest member, last released now.
-func (a *account) touch(now time.Time, s weir.Pseudonym) {
+// touch makes the subject the newest member, last released now. at is its place, or 0.
+func (a *account) touch(now time.Time, s weir.Pseudonym, at int32) {
 	p := &a.people
-	at := p.find(s)
 	for _, w := range a.windows {
 		switch {
 		case !w.has(p, at):
