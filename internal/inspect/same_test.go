@@ -1,7 +1,9 @@
 package inspect
 
 import (
+	"encoding/binary"
 	"fmt"
+	"math/bits"
 	"strings"
 	"testing"
 
@@ -51,6 +53,7 @@ var malformed = []string{
 	`{"items":[{"account_number":1,"name":"K"},]}`, `{"items":[,{"account_number":1}]}`, `{"items":[{"account_number":1}}]`,
 	"{\"items\":[{\"account_number\":1,\"name\":\"\xff\"},{\"account_number\":\"\xc3\x28\",\"n\x01\":\"a\nb\"}]}",
 	"{\"n\xff\":1,\"n\xfe\":2,\"n\ufffd\":3,\"\\ud800\":1,\"\\udc00\":2}", "\xef\xbb\xbf[1]", "\x00[", "\xff\xfe", "[1]\x00",
+	`{"\ud800":1}`, "{\"n\xff\":1}", "{\"n\x01\":1}", `{"a\"b":1}`, `{"a"b":1}`, "[\"\x80\"]", "[\"abc\x9fdef\"]", "[\"tab\there\"]", `"longname1@b.cd"`,
 	`[NaN,-Infinity,Infinity,-Infinit,NaN]`, `{"id":-Infinity,"owner":NaN}`, `[-]`, `[1.]`, `[1e]`, `[-01]`, `[0x1]`, `[1e+5,-0.5E-7,0]`,
 	`[tru]`, `[true,false,null,nul]`, `["\x"]`, `["\u12g4"]`, `["\`, `["\u`, `["ab`, `["abcdefgh`, `["abcdefghi\"jkl\\"]`, `{"id":"7","id":"7","id":8}`,
 	`{"id":"id","owner":"owner"}`, `{"id":7,"owner":"a","\u006fwner":"b","x":{"owner":"c"}}`, `{"a\":1,\"b":1,"a":1,"b":2}`,
@@ -75,9 +78,12 @@ func TestSame(t *testing.T) {
 				same(t, all, []byte(second))
 			}
 		}
-		for _, doc := range docs { // broken off anywhere, after the whole
-			for n := range len(doc) {
+		for _, doc := range docs {
+			for n := range len(doc) { // broken off anywhere, after the whole
 				same(t, all, []byte(doc)[:n])
+			}
+			for n := range 9 { // eight bytes are read at a time, as long as there are eight
+				same(t, all, []byte(doc+strings.Repeat(" ", n)))
 			}
 		}
 	}
@@ -101,6 +107,9 @@ func TestSameBeyondBounds(t *testing.T) {
 			same(t, s, []byte(manyNames(0, maxMembers+2*manyKeys, again, `"a@example.com"`)))
 			same(t, s, []byte(manyNames(maxMembers-1, maxMembers+manyKeys/2, again, `"b@example.com"`)))
 		}
+		inner := manyNames(0, maxMembers+2, 9999, `{"k300":1}`) // names that the same layout has no more room for, in each other
+		same(t, s, []byte(`{"x":`+inner+`}`))
+		same(t, s, []byte(`{"x":`+strings.TrimSuffix(inner, "}")+`,"k300":1}}`))
 		same(t, s, []byte(strings.Repeat("[", MaxDepth)+strings.Repeat("]", MaxDepth)))
 		same(t, s, []byte(strings.Repeat(`{"a":`, MaxDepth+1)))
 		for _, long := range []int{maxSpelled - 4, maxSpelled - 3, maxSpelled - 2, maxSpelled, 500} {
@@ -123,6 +132,24 @@ func TestSameBeyondBounds(t *testing.T) {
 		}
 		same(t, s, []byte(doc))
 		same(t, s, []byte(doc))
+	}
+}
+
+// Each byte, wherever it stands among eight plain ones.
+func TestSpecial(t *testing.T) {
+	for b := range 256 {
+		for at := range 8 {
+			eight := []byte("aaaaaaaa")
+			eight[at] = byte(b)
+			w := binary.LittleEndian.Uint64(eight)
+			want := b == '"' || b == '\\' || b < ' ' || b >= 0x80
+			if got := special(w); (got != 0) != want || got != 0 && bits.TrailingZeros64(got)>>3 != at {
+				t.Errorf("byte %#x at %d: %#x", b, at, got)
+			}
+			if (signs(w) != 0) != (b == '@') {
+				t.Errorf("byte %#x at %d is an at sign: %#x", b, at, signs(w))
+			}
+		}
 	}
 }
 

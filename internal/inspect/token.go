@@ -14,9 +14,10 @@ const (
 )
 
 // special has a bit set if one of eight characters does not stand for itself in a string: a quote, a backslash, a control
-// character, or one that is not ASCII. The lowest bit set is in the first such byte; those above it may be wrong.
+// character, or one that is not ASCII. The lowest bit set is in the first such byte; those above it may be wrong. (What is not
+// ASCII keeps its high bit in one of the differences at least.)
 func special(w uint64) uint64 {
-	return (w | (w - ' '*ones) | ((w ^ '"'*ones) - ones) | ((w ^ '\\'*ones) - ones)) & highs
+	return ((w - ' '*ones) | ((w ^ '"'*ones) - ones) | ((w ^ '\\'*ones) - ones)) & highs
 }
 
 // signs has a bit set if one of eight characters is an at sign; now and then it has one though none is.
@@ -41,7 +42,7 @@ func (s *scanner) str(start int) (text []byte, end int, sign bool) {
 		i += 8
 	}
 	if i < len(d) && d[i] == '"' {
-		return d[start:i], i + 1, seen != 0 || i+8 > len(d)
+		return d[start:i], i + 1, seen != 0
 	}
 	text, end = s.rest(start, i)
 	return text, end, true
