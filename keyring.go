@@ -6,6 +6,7 @@ import (
 	"crypto/ed25519"
 	"crypto/hkdf"
 	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"strings"
@@ -17,7 +18,10 @@ import (
 const SeedSize = 32
 
 // Namespaces keep apart what must never share a pseudonym.
-const principalNamespace = "weir principal"
+const (
+	principalNamespace = "weir principal"
+	unitNamespace      = "unit "
+)
 
 // A Keyring holds the keys that one seed gives (HKDF-SHA-256, RFC 5869): the key that makes pseudonyms and the key that
 // signs checkpoints and statements. A Keyring is immutable and safe for concurrent use.
@@ -60,42 +64,60 @@ func NewKeyring(seed []byte) (*Keyring, error) {
 func (k *Keyring) ID() [16]byte { return k.id }
 
 // DataSubject returns the pseudonym of a data subject by its unit (account, person, line …) and its canonical key.
-func (k *Keyring) DataSubject(unit, key string) Pseudonym { return k.pseudonym("unit "+unit, key) }
+func (k *Keyring) DataSubject(unit, key string) Pseudonym {
+	return k.pseudonym(unitNamespace+unit, key)
+}
 
 // Principal returns the pseudonym of a principal by its name.
 func (k *Keyring) Principal(name string) Pseudonym { return k.pseudonym(principalNamespace, name) }
 
-// pseudonym is AES-CMAC-PRF-128 (RFC 4493, RFC 4615) over namespace ‖ 0 ‖ key. The namespace holds no zero byte, so no two
-// pairs give the same message.
-func (k *Keyring) pseudonym(namespace, key string) Pseudonym {
-	var stack [128]byte
-	msg := append(stack[:0], namespace...)
-	msg = append(msg, 0)
-	msg = append(msg, key...)
-	return k.cmac(msg)
+// A Namer makes pseudonyms of data subjects as its keyring does, and reuses its memory. It is not safe for concurrent use.
+type Namer struct {
+	ring *Keyring
+	msg  []byte
+	mac  Pseudonym
 }
 
-func (k *Keyring) cmac(msg []byte) (mac [16]byte) {
+// Namer returns a namer for one goroutine.
+func (k *Keyring) Namer() *Namer { return &Namer{ring: k} }
+
+// DataSubject returns what [Keyring.DataSubject] returns.
+func (n *Namer) DataSubject(unit string, key []byte) Pseudonym {
+	n.msg = append(append(append(append(n.msg[:0], unitNamespace...), unit...), 0), key...)
+	n.ring.cmac(&n.mac, n.msg)
+	return n.mac
+}
+
+// pseudonym is AES-CMAC-PRF-128 (RFC 4493, RFC 4615) over namespace ‖ 0 ‖ key. The namespace holds no zero byte, so no two
+// pairs give the same message.
+func (k *Keyring) pseudonym(namespace, key string) (p Pseudonym) {
+	var stack [128]byte
+	k.cmac(&p, append(append(append(stack[:0], namespace...), 0), key...))
+	return p
+}
+
+func (k *Keyring) cmac(mac *Pseudonym, msg []byte) {
+	*mac = Pseudonym{}
 	for len(msg) > 16 {
-		xor(&mac, msg[:16])
+		xorBlock(mac, msg)
 		k.block.Encrypt(mac[:], mac[:])
 		msg = msg[16:]
 	}
-	xor(&mac, msg)
-	if len(msg) == 16 {
-		xor(&mac, k.k1[:])
-	} else {
-		mac[len(msg)] ^= 0x80
-		xor(&mac, k.k2[:])
+	last, sub := [16]byte{}, &k.k1
+	if n := copy(last[:], msg); n < 16 {
+		last[n], sub = 0x80, &k.k2
 	}
+	xorBlock(mac, last[:])
+	xorBlock(mac, sub[:])
 	k.block.Encrypt(mac[:], mac[:])
-	return mac
 }
 
-func xor(dst *[16]byte, src []byte) {
-	for i, b := range src {
-		dst[i] ^= b
-	}
+// xorBlock takes the first 16 bytes of src into dst.
+func xorBlock(dst *Pseudonym, src []byte) {
+	ne := binary.NativeEndian
+	a, b := ne.Uint64(dst[:8])^ne.Uint64(src[:8]), ne.Uint64(dst[8:])^ne.Uint64(src[8:16])
+	ne.PutUint64(dst[:8], a)
+	ne.PutUint64(dst[8:], b)
 }
 
 // double multiplies by x in GF(2^128), as RFC 4493 section 2.3 derives its subkeys.

@@ -10,7 +10,9 @@ package classify
 import (
 	"bytes"
 	"cmp"
+	"math/bits"
 	"slices"
+	"unicode/utf8"
 
 	"weir"
 )
@@ -21,8 +23,19 @@ type rule struct {
 	names    []string // folded names that mean the class
 	suffixes []string // folded ends of names that mean the class
 	not      []string // folded ends of names that look like the class and mean nothing personal
-	// value reports whether a value is of the class by its form alone. hint is what is known of it already.
-	value func(v []byte, hint weir.ClassSet) bool
+	forms    []form
+}
+
+// A form is how values of a class are known whatever their names are.
+type form struct {
+	begins      string // what such a value can begin with
+	least, most int    // bytes that such a value can have
+	sign        bool   // it has an at sign
+
+	// is decides about a value for which the above is so. v has no white space around it; hint is what is known of it already.
+	is func(v []byte, hint weir.ClassSet) bool
+
+	class weir.Class // the rule's
 }
 
 // rules is the catalogue. weir.Other has no rule: it is what is left.
@@ -43,6 +56,48 @@ type suffix struct {
 
 // byName and bySuffix are rules in the form that a look-up wants; nothing changes them after the program's start.
 var byName, bySuffix = compile(rules)
+
+// The lengths of what a value can be known by: the shortest phone number and the longest e-mail address.
+const (
+	shortest = 7
+	longest  = 320
+)
+
+// forms are those of all rules. byFirst and byLength have a bit for each form that a value with that first byte, and of that
+// length, can have. Nothing changes them after the program's start.
+var (
+	forms    []form
+	byFirst  [256]uint8
+	byLength [longest + 1]uint8
+	signed   uint8     // the forms with an at sign
+	numeric  [256]bool // by the first byte: the value may have a form that is without one
+)
+
+func init() {
+	for _, r := range rules {
+		for _, f := range r.forms {
+			f.class = r.class
+			bit := uint8(1) << len(forms)
+			forms = append(forms, f)
+			for i := range len(f.begins) {
+				byFirst[f.begins[i]] |= bit
+				numeric[f.begins[i]] = numeric[f.begins[i]] || !f.sign
+			}
+			for n := f.least; n <= f.most; n++ {
+				byLength[n] |= bit
+			}
+			if f.sign {
+				signed |= bit
+			}
+		}
+	}
+	for b := range 256 {
+		numeric[b] = numeric[b] || !visible(byte(b)) // white space may stand before anything
+	}
+}
+
+// MayShow reports whether ByForm may find something in a value. It costs next to nothing, and most values show nothing.
+func MayShow(v []byte, at bool) bool { return len(v) >= shortest && (at || numeric[v[0]]) }
 
 func compile(rules []rule) (map[string]weir.Class, []suffix) {
 	names := map[string]weir.Class{}
@@ -82,26 +137,46 @@ func ByName(name []byte) (weir.Class, bool) {
 }
 
 // ByValue returns the classes that a value shows by its form, whatever its name. v is the text of a string, or the literal
-// of a number; hint holds the classes that its name or the mapping gives it.
-func ByValue(v []byte, hint weir.ClassSet) weir.ClassSet {
-	v = bytes.TrimSpace(v)
-	if len(v) < 7 || len(v) > 320 { // the shortest phone number and the longest e-mail address
+// of a number; hint holds the classes that its name or the mapping gives it, and what hint holds is not looked for again.
+func ByValue(v []byte, hint weir.ClassSet) weir.ClassSet { return ByForm(v, hint, true) }
+
+// ByForm is ByValue for who knows whether an at sign may be in the value.
+func ByForm(v []byte, hint weir.ClassSet, at bool) weir.ClassSet {
+	if len(v) < shortest {
 		return 0
 	}
-	var found weir.ClassSet
-	for i := range rules {
-		if r := &rules[i]; r.value != nil && r.value(v, hint) {
-			found |= weir.Set(r.class)
+	if !visible(v[0]) || !visible(v[len(v)-1]) {
+		if v = bytes.TrimSpace(v); len(v) < shortest {
+			return 0
+		}
+	}
+	if len(v) > longest {
+		return 0
+	}
+	may := byFirst[v[0]] & byLength[len(v)]
+	if !at {
+		may &^= signed
+	}
+	found := weir.ClassSet(0)
+	for ; may != 0; may &= may - 1 {
+		if f := &forms[bits.TrailingZeros8(may)]; !hint.Has(f.class) && f.is(v, hint) {
+			found |= weir.Set(f.class)
 		}
 	}
 	return found
 }
 
+// visible reports whether a byte can be no part of white space.
+func visible(b byte) bool { return b > ' ' && b < utf8.RuneSelf }
+
+// decimal is every digit.
+const decimal = "0123456789"
+
 func isDigit(b byte) bool { return b >= '0' && b <= '9' }
 
-// digits copies the digits of v to dst, if v is nothing but digits and single separators between them. It reports false if
-// it is not, or if dst is too small.
-func digits(dst, v []byte, separators string) ([]byte, bool) {
+// digits copies the digits of v to dst, if v is nothing but digits and single spaces or hyphens between them. It reports
+// false if it is not, or if dst is too small.
+func digits(dst, v []byte) ([]byte, bool) {
 	for i, b := range v {
 		switch {
 		case isDigit(b):
@@ -109,7 +184,7 @@ func digits(dst, v []byte, separators string) ([]byte, bool) {
 				return nil, false
 			}
 			dst = append(dst, b)
-		case bytes.IndexByte([]byte(separators), b) < 0 || i == 0 || i == len(v)-1 || !isDigit(v[i-1]):
+		case b != ' ' && b != '-' || i == 0 || i == len(v)-1 || !isDigit(v[i-1]):
 			return nil, false
 		}
 	}

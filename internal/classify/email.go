@@ -2,6 +2,7 @@ package classify
 
 import (
 	"bytes"
+	"strings"
 
 	"weir"
 )
@@ -12,10 +13,10 @@ var emailRule = rule{
 	class:    weir.Email,
 	names:    []string{"email", "mail", "emailaddress", "mailaddress", "emailaddr"},
 	suffixes: []string{"email", "emailaddress", "emailaddr", "mailaddress"},
-	value:    func(v []byte, _ weir.ClassSet) bool { return isEmail(v) },
+	forms:    []form{{begins: atoms(), least: shortest, most: longest, sign: true, is: isEmail}},
 }
 
-func isEmail(v []byte) bool {
+func isEmail(v []byte, _ weir.ClassSet) bool {
 	at := bytes.IndexByte(v, '@')
 	if at < 1 || at > 64 || !dotAtom(v[:at]) {
 		return false
@@ -36,11 +37,25 @@ func isEmail(v []byte) bool {
 	return !isDigit(last)
 }
 
+// atoms is every byte that an atom can hold (RFC 5322 section 3.2.3, RFC 6532 section 3.2).
+func atoms() string {
+	var all []byte
+	for b := range 256 {
+		if isAtom(byte(b)) {
+			all = append(all, byte(b))
+		}
+	}
+	return string(all)
+}
+
+func isAtom(b byte) bool {
+	return isDigit(b) || b|0x20 >= 'a' && b|0x20 <= 'z' || b >= 0x80 || strings.IndexByte("!#$%&'*+-/=?^_`{|}~", b) >= 0
+}
+
 func dotAtom(v []byte) bool {
 	last := byte('.')
 	for _, b := range v {
-		atext := isDigit(b) || b|0x20 >= 'a' && b|0x20 <= 'z' || b >= 0x80 || bytes.IndexByte([]byte("!#$%&'*+-/=?^_`{|}~"), b) >= 0
-		if !atext && (b != '.' || last == '.') {
+		if !isAtom(b) && (b != '.' || last == '.') {
 			return false
 		}
 		last = b

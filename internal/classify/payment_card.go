@@ -12,15 +12,12 @@ var paymentCardRule = rule{
 		"debitcard", "cardsecuritycode", "cardexpiry",
 	},
 	suffixes: []string{"cardnumber", "creditcard", "paymentcard", "debitcard"},
-	value:    isPaymentCard,
+	forms:    []form{{begins: decimal, least: 13, most: 19 + 4 /* groups of four */, is: isPaymentCard}},
 }
 
 func isPaymentCard(v []byte, hint weir.ClassSet) bool {
-	if len(v) > 23 { // 19 digits in groups of four
-		return false
-	}
 	var scratch [19]byte
-	d, ok := digits(scratch[:0], v, " -")
+	d, ok := digits(scratch[:0], v)
 	if !ok || len(d) < 13 {
 		return false
 	}

@@ -8,11 +8,11 @@ var ssnRule = rule{
 	class:    weir.SSN,
 	names:    []string{"ssn", "socialsecuritynumber", "socialsecurity", "socialsecurityno", "taxid", "tin", "itin", "ssnlast4", "last4ssn", "nationalid", "taxpayerid"},
 	suffixes: []string{"ssn", "socialsecuritynumber", "taxid"},
-	value:    func(v []byte, _ weir.ClassSet) bool { return isSSN(v) },
+	forms:    []form{{begins: decimal, least: len("123-45-6789"), most: len("123-45-6789"), is: isSSN}},
 }
 
-func isSSN(v []byte) bool {
-	if len(v) != 11 || v[3] != v[6] || v[3] != '-' && v[3] != ' ' {
+func isSSN(v []byte, _ weir.ClassSet) bool {
+	if v[3] != v[6] || v[3] != '-' && v[3] != ' ' {
 		return false
 	}
 	for i, b := range v {

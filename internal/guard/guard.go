@@ -105,7 +105,7 @@ func Open(opts Options) (*Guard, error) {
 		opts: opts, table: table, keyring: opts.Keyring, counter: quota.NewCounter(opts.Quotas.Longest()), byName: map[string]Principal{},
 		live: live{modes: map[string]bool{}, grants: map[weir.Pseudonym][]ledger.Grant{}},
 
-		readings: sync.Pool{New: func() any { return newReading() }},
+		readings: sync.Pool{New: func() any { return newReading(opts.Keyring) }},
 	}
 	for _, list := range opts.Keys {
 		for _, name := range list.Names() {

@@ -1,6 +1,8 @@
 package guard
 
 import (
+	"encoding/binary"
+	"math/bits"
 	"mime"
 	"slices"
 	"strings"
@@ -33,21 +35,46 @@ type reading struct {
 	unattached weir.Unattributed // what belongs to nobody that could be named
 	result     *inspect.Result
 
-	place map[weir.Pseudonym]int // of each of people
+	namer *weir.Namer
+	place places // of each of people
 }
 
-func newReading() *reading {
-	return &reading{result: new(inspect.Result), place: map[weir.Pseudonym]int{}}
+func newReading(k *weir.Keyring) *reading {
+	return &reading{result: new(inspect.Result), namer: k.Namer()}
 }
 
 // reset empties a reading whose room is used again. Nothing that an answer's release still needs points into it: the ledger
 // has written down the records, and a body that was cut is its own.
 func (rd *reading) reset() {
-	if len(rd.place) > 2000 { // a map keeps the room of the most it ever held, and clearing costs as much
-		rd.place = map[weir.Pseudonym]int{}
+	*rd = reading{
+		people: rd.people[:0], records: rd.records[:0], personOf: rd.personOf[:0], result: rd.result, namer: rd.namer, place: rd.place,
 	}
-	clear(rd.place)
-	*rd = reading{people: rd.people[:0], records: rd.records[:0], personOf: rd.personOf[:0], result: rd.result, place: rd.place}
+}
+
+// places finds people among those of one answer: a hash table without deletion of which at most half is in use.
+type places struct{ slots []int32 } // of a person the place and 1; 0 is free
+
+// expect empties the table and makes room for so many people.
+func (t *places) expect(n int) {
+	size := 1 << bits.Len(uint(2*n))
+	t.slots = slices.Grow(t.slots[:0], size)[:size]
+	clear(t.slots)
+}
+
+// find returns the person's place in people. Of one that is not there it returns the next place, and expects it to be
+// appended.
+func (t *places) find(people []weir.Pseudonym, p weir.Pseudonym) (at int, known bool) {
+	mask := uint64(len(t.slots) - 1)
+	// A pseudonym is as good as random: the guard's key made it.
+	for i := binary.LittleEndian.Uint64(p[:8]) & mask; ; i = (i + 1) & mask {
+		switch at := int(t.slots[i]) - 1; {
+		case at < 0:
+			t.slots[i] = int32(len(people) + 1)
+			return len(people), false
+		case people[at] == p:
+			return at, true
+		}
+	}
 }
 
 // read inspects an answer into an empty reading.
@@ -91,30 +118,30 @@ func (x *Exchange) attribute(rd *reading, a *Answer) {
 	res := rd.result
 	rd.personOf = slices.Grow(rd.personOf, len(res.Records))[:len(res.Records)]
 	rd.cuttable = true
+	rd.place.expect(len(res.Records))
+	rd.people, rd.records = slices.Grow(rd.people, len(res.Records)), slices.Grow(rd.records, len(res.Records))
 	success := a.Status >= 200 && a.Status < 300
 	loose := res.Outside
 	for i := range res.Records {
 		rec := &res.Records[i]
-		key := string(rec.Key)
+		key := rec.Key
 		if x.route.SubjectIn != "" {
-			key = ""
+			key = nil
 			if len(res.Records) == 1 {
-				key = x.pathKey
+				key = []byte(x.pathKey)
 			}
 		}
 		rd.personOf[i] = -1
 		rd.cuttable = rd.cuttable && rec.Element
 		switch {
 		case !success && rec.Classes&^weir.Set(weir.Other) == 0:
-		case key == "":
+		case len(key) == 0:
 			loose |= rec.Classes
 			rd.cuttable = false
 		default:
-			p := x.guard.keyring.DataSubject(x.route.Unit, key)
-			at, known := rd.place[p]
+			p := rd.namer.DataSubject(x.route.Unit, key)
+			at, known := rd.place.find(rd.people, p)
 			if !known {
-				at = len(rd.people)
-				rd.place[p] = at
 				rd.people = append(rd.people, p)
 				rd.records = append(rd.records, weir.Record{DataSubject: p})
 			}

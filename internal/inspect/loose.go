@@ -11,33 +11,8 @@ var identifying = weir.Set(weir.Name, weir.Email, weir.Phone, weir.AccountNumber
 
 // looseValue is an identifying value of which it is not yet known whether a key attributes it.
 type looseValue struct {
-	record  int
 	text    []byte
 	classes weir.ClassSet
-}
-
-func (s *scanner) addLoose(record int, text []byte, classes weir.ClassSet) {
-	if classes&identifying != 0 {
-		s.loose = append(s.loose, looseValue{record, text, classes & identifying})
-	}
-}
-
-// settle ends the wait of the values of one record, or of those outside of records. Records do not nest and are settled as
-// they close, so a record's values are the last ones.
-func (s *scanner) settle(record int, unattributed bool) {
-	if len(s.loose) == 0 {
-		return
-	}
-	from := len(s.loose)
-	for from > 0 && s.loose[from-1].record == record {
-		from--
-	}
-	for _, v := range s.loose[from:] {
-		if unattributed {
-			s.counts.add(v)
-		}
-	}
-	s.loose = s.loose[:from]
 }
 
 // looseCounter counts distinct values, class by class.

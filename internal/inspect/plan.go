@@ -8,8 +8,10 @@ package inspect
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"weir"
 )
@@ -25,11 +27,13 @@ type Mapping struct {
 	Classes  map[string]weir.Class // within a record: everything at and below the pointer is of that class
 }
 
-// A Plan is a compiled mapping. It is immutable.
+// A Plan is a compiled mapping. It is safe for concurrent use.
 type Plan struct {
 	records []token // the path of the records pointer
 	inside  *node   // pointers within a record
 	none    bool    // there are no records
+
+	scanners sync.Pool // *scanner: what one learned makes it faster and changes nothing of what it finds
 }
 
 // token is one step of a pointer.
@@ -119,6 +123,11 @@ func (n *node) step(name []byte) *node {
 	return found
 }
 
+// numbered reports whether a pointer goes on from here by a name of its own, which may be an element's number.
+func (n *node) numbered() bool {
+	return slices.ContainsFunc(n.children, func(c child) bool { return !c.any })
+}
+
 func parsePointer(s string) ([]token, error) {
 	if s == "" {
 		return nil, nil
@@ -197,12 +206,12 @@ type Result struct {
 	// identifying class there, and of different keys within one record.
 	WorstCase int
 
-	scan scanner
+	text []byte // unescaped strings that keys refer to
 }
 
 // Reset empties the result and keeps its memory.
 func (r *Result) Reset() {
-	*r = Result{Records: r.Records[:0], scan: r.scan}
+	*r = Result{Records: r.Records[:0], text: r.text[:0]}
 }
 
 // IrregularBits returns the document's irregularities, a bit for each Kind.

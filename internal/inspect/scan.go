@@ -9,41 +9,19 @@ import (
 	"weir/internal/classify"
 )
 
-// scanner walks a document once, from its first byte to its last, with a stack of its own. All memory is reused.
+// scanner walks a document once, from its first byte to its last. What it learned of a plan's documents, and its memory,
+// serve for the next one.
 type scanner struct {
-	plan *Plan
-	doc  []byte
-	res  *Result
-	pos  int
+	plan    *Plan
+	places  map[where]*place
+	learned int // members in all layouts
 
-	stack  []container
-	keys   []key  // the keys of all open objects, outermost first
-	text   []byte // unescaped strings that keys and records refer to
+	doc    []byte
+	res    *Result
+	record *Record // the one that is open, or the last
+	keys   []key   // of all open objects, outermost first: names that were not learned
 	loose  []looseValue
-	names  map[string]weir.ClassSet // what names mean, remembered over documents
 	counts looseCounter
-}
-
-// place is what is known about a value before it is read.
-type place struct {
-	matched int           // tokens of the records pointer that lead here; -1 for another way
-	record  int           // the record that the value is in, or -1
-	element bool          // the value is an element of the array of records
-	node    *node         // where in a record it is, if pointers lead there
-	mapped  weir.ClassSet // class of the nearest mapped ancestor or of itself
-	named   weir.ClassSet // class that its own name or else the nearest named ancestor's means
-	inArray bool
-}
-
-// container is an open object or array.
-type container struct {
-	place
-	object bool
-	opens  bool // it is the record
-	list   bool // its elements are the records
-	keys   int  // where its keys begin
-	seen   map[string]struct{}
-	index  int
 }
 
 // key is a member's name, unescaped.
@@ -55,264 +33,212 @@ type key struct {
 // manyKeys is the number of keys in an object beyond which a map finds duplicates.
 const manyKeys = 48
 
-// maxNames bounds how many names are remembered.
-const maxNames = 2048
-
 var hashSeed = maphash.MakeSeed()
+
+// broken is where reading goes on after a document broke off: nowhere.
+const broken = -1
 
 // Read inspects a document. It never fails: what is wrong with the document is in the result.
 func (p *Plan) Read(doc []byte, r *Result) {
-	s := &r.scan
-	s.plan, s.doc, s.res, s.pos = p, doc, r, 0
-	s.stack, s.keys, s.text, s.loose = s.stack[:0], s.keys[:0], s.text[:0], s.loose[:0]
+	s, _ := p.scanners.Get().(*scanner)
+	if s == nil || s.learned >= maxLearned { // an API with names without end would keep others from being learned
+		s = newScanner(p)
+	}
+	s.read(doc, r)
+	p.scanners.Put(s)
+}
+
+func newScanner(p *Plan) *scanner { return &scanner{plan: p, places: map[where]*place{}} }
+
+func (s *scanner) read(doc []byte, r *Result) {
+	s.doc, s.res = doc, r
+	s.keys, s.loose = s.keys[:0], s.loose[:0]
 	s.counts.reset()
-	if s.names == nil || len(s.names) > maxNames {
-		s.names = map[string]weir.ClassSet{}
-	}
 	s.document()
-	for i := range r.Records { // a document that breaks off leaves records open
-		if r.Records[i].End == 0 {
-			r.Records[i].End = len(doc)
-			s.closeRecord(i)
-		}
+	if n := len(r.Records); n > 0 && r.Records[n-1].End == 0 { // the document broke off in it
+		s.closeRecord(len(doc))
 	}
-	s.settle(-1, true)
 	r.WorstCase = s.counts.worst()
-	s.plan, s.doc, s.res = nil, nil, nil
+	s.doc, s.res, s.record = nil, nil, nil
 }
 
 // document reads the one value that a document is.
 func (s *scanner) document() {
 	d := s.doc
 	if len(d) >= 2 && (d[0] == 0 || d[1] == 0 || d[0] == 0xfe && d[1] == 0xff || d[0] == 0xff && d[1] == 0xfe) {
-		s.breakOff(Encoding)
+		s.breakOff(Encoding, 0)
 		return
 	}
+	i := 0
 	if bytes.HasPrefix(d, []byte("\xef\xbb\xbf")) {
 		s.irregular(ByteOrderMark)
-		s.pos = 3
+		i = 3
 	}
-	top := place{record: -1}
+	top := where{}
 	if s.plan.none {
 		top.matched = -1
 	}
-	if !s.value(top) {
+	if i = s.value(i, s.at(top), 0); i == broken {
 		return
 	}
-	if s.pos = skipSpace(d, s.pos); s.pos < len(d) {
-		s.breakOff(TrailingBytes)
+	if i = skipSpace(d, i); i < len(d) {
+		s.breakOff(TrailingBytes, i)
 	}
 }
 
 func (s *scanner) irregular(k Kind) { s.res.Irregular |= 1 << k }
 
-// breakOff ends the reading.
-func (s *scanner) breakOff(k Kind) bool {
+// breakOff ends the reading at i.
+func (s *scanner) breakOff(k Kind, i int) int {
 	s.irregular(k)
-	s.res.Broken, s.res.BrokenAt = true, s.pos
-	return false
+	s.res.Broken, s.res.BrokenAt = true, i
+	return broken
 }
 
-// value reads a value and all that is in it. It reports false when the document broke off.
-func (s *scanner) value(at place) bool {
-	base := len(s.stack)
-	for {
-		if !s.one(at) {
-			return false
-		}
-		// A leaf, or an empty container, or the beginning of one has been read. Go on to where the next value begins.
-		var ok bool
-		if at, ok = s.next(base); !ok {
-			return !s.res.Broken
-		}
+// value reads the value that begins at i or behind white space there, and all that is in it. It returns where it ends, as
+// do the other methods that read something from i on; or broken.
+func (s *scanner) value(i int, at *place, depth int) int {
+	d := s.doc
+	i = skipSpace(d, i)
+	if i >= len(d) {
+		return s.breakOff(NotJSON, i)
 	}
-}
-
-// one reads a leaf, or opens a container.
-func (s *scanner) one(at place) bool {
-	s.pos = skipSpace(s.doc, s.pos)
-	if s.pos >= len(s.doc) {
-		return s.breakOff(NotJSON)
-	}
-	start := s.pos
-	switch c := s.doc[start]; {
-	case c == '{' || c == '[':
-		return s.open(at, c == '{')
+	switch c := d[i]; {
 	case c == '"':
-		text, ok := s.str()
-		if ok {
-			s.leaf(at, start, text, true)
-		}
-		return ok
+		return s.text(i, at)
+	case c == '{':
+		return s.object(i, at, depth)
+	case c == '[':
+		return s.array(i, at, depth)
 	case c == '-' || c >= '0' && c <= '9':
-		ok := s.number()
-		if ok {
-			s.leaf(at, start, s.doc[start:s.pos], false)
+		end := s.number(i)
+		if end != broken {
+			s.leaf(at, d[i:end], false, false)
 		}
-		return ok
-	case c == 't':
-		return s.literal("true") && s.leaf(at, start, s.doc[start:s.pos], false)
-	case c == 'f':
-		return s.literal("false") && s.leaf(at, start, s.doc[start:s.pos], false)
-	case c == 'n':
-		return s.literal("null")
-	case c == 'N' || c == 'I':
-		if s.hasWord("NaN") || s.hasWord("Infinity") {
-			s.irregular(NotFinite)
-			return true
-		}
+		return end
 	}
-	return s.breakOff(NotJSON)
+	return s.word(i, at)
 }
 
-// next goes from behind a value, or from behind an opening bracket, to the next value at this depth or below. It closes
-// what is closed on the way, and reports false when nothing above base is open, or when the document broke off.
-func (s *scanner) next(base int) (place, bool) {
-	for len(s.stack) > base {
-		top := &s.stack[len(s.stack)-1]
-		s.pos = skipSpace(s.doc, s.pos)
-		if s.pos >= len(s.doc) {
-			return place{}, s.breakOff(NotJSON)
+// object reads an object from its opening brace on. The member that followed last time is tried first.
+func (s *scanner) object(i int, at *place, depth int) int {
+	d := s.doc
+	if depth >= MaxDepth {
+		return s.breakOff(TooDeep, i)
+	}
+	l := at.object
+	if l == nil {
+		l = s.objects(at)
+	}
+	if l.opens {
+		s.openRecord(i, at.inArray)
+	}
+	own := names{outer: len(s.keys)}
+	guess := &l.first
+	i++
+	for first := true; ; first = false {
+		if i = skipSpace(d, i); i >= len(d) {
+			return s.breakOff(NotJSON, i)
 		}
-		c := s.doc[s.pos]
-		switch {
-		case top.object && c == '}' || !top.object && c == ']':
-			s.pos++
-			s.close()
-			continue
-		case top.index > 0:
-			if c != ',' {
-				return place{}, s.breakOff(NotJSON)
+		if d[i] == '}' {
+			break
+		}
+		if !first {
+			if d[i] != ',' {
+				return s.breakOff(NotJSON, i)
 			}
-			s.pos = skipSpace(s.doc, s.pos+1)
+			i++
 		}
-		if top.object {
-			return s.member(top)
+		m, to := *guess, (*place)(nil)
+		if n := m.guessed(d, i); n > 0 {
+			i += n
+			to = m.place
+			if !own.seen.add(m.number) {
+				s.irregular(DuplicateKey)
+			}
+		} else {
+			if m, to, i = s.member(i, l, &own); i == broken {
+				return broken
+			}
+			if m != nil {
+				*guess = m
+			}
 		}
-		if s.pos < len(s.doc) && s.doc[s.pos] == ']' {
-			return place{}, s.breakOff(NotJSON) // a comma before the bracket
+		if m != nil {
+			guess = &m.next
 		}
-		return s.element(top), true
-	}
-	return place{}, false
-}
-
-func (s *scanner) open(at place, object bool) bool {
-	if len(s.stack) >= MaxDepth {
-		return s.breakOff(TooDeep)
-	}
-	c := container{place: at, object: object, keys: len(s.keys)}
-	if at.record < 0 && at.matched == len(s.plan.records) {
-		if object {
-			c.opens = true
-			c.record = len(s.res.Records)
-			c.node = s.plan.inside
-			c.mapped, c.named = c.node.class, 0
-			s.res.Records = append(s.res.Records, Record{Start: s.pos, Element: at.inArray})
-		} else if !at.element {
-			c.list = true
+		if i < len(d) && d[i] == '"' {
+			i = s.text(i, to)
+		} else {
+			i = s.value(i, to, depth+1)
+		}
+		if i == broken {
+			return broken
 		}
 	}
-	s.pos++
-	s.stack = append(s.stack, c)
-	return true
+	s.keys = s.keys[:own.outer]
+	if l.opens {
+		s.closeRecord(i + 1)
+	}
+	return i + 1
 }
 
-func (s *scanner) close() {
-	top := &s.stack[len(s.stack)-1]
-	if top.opens {
-		s.res.Records[top.record].End = s.pos
-		s.closeRecord(top.record)
-	}
-	s.keys = s.keys[:top.keys]
-	top.seen = nil
-	s.stack = s.stack[:len(s.stack)-1]
+// names are the members that an open object has already.
+type names struct {
+	seen  memberSet           // of those that were learned
+	outer int                 // where the others begin in scanner.keys
+	many  map[string]struct{} // the others, once they are many
 }
 
-// closeRecord decides whether what is in the record has a data subject. Two different keys are none.
-func (s *scanner) closeRecord(i int) {
-	rec := &s.res.Records[i]
-	if rec.subjects > 1 {
-		rec.Key = nil
-		s.irregular(SecondSubject)
-		s.counts.atLeast(rec.subjects)
+// member reads a name and its colon, from white space before the name on. The member that it returns is nil if it is none
+// that was learned.
+func (s *scanner) member(from int, l *layout, own *names) (m *member, to *place, i int) {
+	d := s.doc
+	i = skipSpace(d, from)
+	if i >= len(d) || d[i] != '"' {
+		return nil, nil, s.breakOff(NotJSON, i)
 	}
-	s.settle(i, rec.Key == nil)
-}
-
-// member reads a name and its colon.
-func (s *scanner) member(top *container) (place, bool) {
-	if s.pos >= len(s.doc) || s.doc[s.pos] != '"' {
-		return place{}, s.breakOff(NotJSON)
+	name, i, _ := s.str(i + 1)
+	if i == broken {
+		return nil, nil, broken
 	}
-	name, ok := s.str()
-	if !ok {
-		return place{}, false
+	if i = skipSpace(d, i); i >= len(d) || d[i] != ':' {
+		return nil, nil, s.breakOff(NotJSON, i)
 	}
-	if s.pos = skipSpace(s.doc, s.pos); s.pos >= len(s.doc) || s.doc[s.pos] != ':' {
-		return place{}, s.breakOff(NotJSON)
+	i = skipSpace(d, i+1)
+	if m = l.members[string(name)]; m == nil {
+		m = s.learn(l, name)
 	}
-	s.pos++
-	s.noteKey(top, name)
-	top.index++
-	at := s.step(top, name)
-	if class := s.meaning(name); class != 0 {
-		at.named = class
+	if m == nil {
+		s.noteKey(own, name)
+		return nil, s.named(l, name), i
 	}
-	return at, true
-}
-
-func (s *scanner) element(top *container) place {
-	var scratch [20]byte
-	at := s.step(top, appendInt(scratch[:0], top.index))
-	at.inArray = true
-	top.index++
-	return at
-}
-
-func appendInt(b []byte, n int) []byte {
-	if n >= 10 {
-		b = appendInt(b, n/10)
+	m.spell(d[from:i])
+	if !own.seen.add(m.number) {
+		s.irregular(DuplicateKey)
 	}
-	return append(b, byte('0'+n%10))
-}
-
-// step returns the place of a member or an element.
-func (s *scanner) step(top *container, name []byte) place {
-	at := place{matched: -1, record: top.record, mapped: top.mapped, named: top.named}
-	switch {
-	case top.record >= 0:
-		at.node = top.node.step(name)
-		if at.node != nil && at.node.class != 0 {
-			at.mapped = at.node.class
-		}
-	case top.list:
-		at.matched, at.element = top.matched, true
-	case top.matched >= 0 && top.matched < len(s.plan.records) && s.plan.records[top.matched].matches(name):
-		at.matched = top.matched + 1
-	}
-	return at
+	return m, m.place, i
 }
 
 // noteKey reports a key that the object already has.
-func (s *scanner) noteKey(top *container, name []byte) {
-	own := s.keys[top.keys:]
-	if top.seen == nil && len(own) >= manyKeys {
-		top.seen = make(map[string]struct{}, 4*manyKeys)
-		for _, k := range own {
-			top.seen[string(k.name)] = struct{}{}
+func (s *scanner) noteKey(own *names, name []byte) {
+	keys := s.keys[own.outer:]
+	if own.many == nil && len(keys) >= manyKeys {
+		own.many = make(map[string]struct{}, 4*manyKeys)
+		for _, k := range keys {
+			own.many[string(k.name)] = struct{}{}
 		}
 	}
-	if top.seen != nil {
-		if _, twice := top.seen[string(name)]; twice {
+	if own.many != nil {
+		if _, twice := own.many[string(name)]; twice {
 			s.irregular(DuplicateKey)
 		}
-		top.seen[string(name)] = struct{}{}
+		own.many[string(name)] = struct{}{}
 		return
 	}
 	h := maphash.Bytes(hashSeed, name)
-	for i := range own {
-		if own[i].hash == h && bytes.Equal(own[i].name, name) {
+	for i := range keys {
+		if keys[i].hash == h && bytes.Equal(keys[i].name, name) {
 			s.irregular(DuplicateKey)
 			return
 		}
@@ -320,52 +246,101 @@ func (s *scanner) noteKey(top *container, name []byte) {
 	s.keys = append(s.keys, key{h, name})
 }
 
-// meaning is the class that a name means; 0 for none.
-func (s *scanner) meaning(name []byte) weir.ClassSet {
-	class, known := s.names[string(name)]
-	if !known {
-		if c, ok := classify.ByName(name); ok {
-			class = weir.Set(c)
+// array reads an array from its opening bracket on.
+func (s *scanner) array(i int, at *place, depth int) int {
+	d := s.doc
+	if depth >= MaxDepth {
+		return s.breakOff(TooDeep, i)
+	}
+	l := at.array
+	if l == nil {
+		l = s.arrays(at)
+	}
+	i++
+	for n := 0; ; n++ {
+		if i = skipSpace(d, i); i >= len(d) {
+			return s.breakOff(NotJSON, i)
 		}
-		if len(s.names) <= maxNames && len(name) <= 64 {
-			s.names[string(name)] = class
+		if d[i] == ']' {
+			return i + 1
+		}
+		if n > 0 {
+			if d[i] != ',' {
+				return s.breakOff(NotJSON, i)
+			}
+			if i = skipSpace(d, i+1); i < len(d) && d[i] == ']' {
+				return s.breakOff(NotJSON, i)
+			}
+		}
+		to := l.each
+		if to == nil {
+			to = s.element(l, n)
+		}
+		if i = s.value(i, to, depth+1); i == broken {
+			return broken
 		}
 	}
-	return class
 }
 
-// leaf takes account of a string, a number or a boolean. An empty string holds nothing.
-func (s *scanner) leaf(at place, start int, text []byte, isString bool) bool {
-	if len(text) == 0 {
-		return true
+func (s *scanner) openRecord(start int, inArray bool) {
+	s.res.Records = append(s.res.Records, Record{Start: start, Element: inArray})
+	s.record = &s.res.Records[len(s.res.Records)-1]
+	s.loose = s.loose[:0]
+}
+
+// closeRecord decides whether what is in the record has a data subject. Two different keys are none.
+func (s *scanner) closeRecord(end int) {
+	rec := s.record
+	rec.End = end
+	if rec.subjects > 1 {
+		rec.Key = nil
+		s.irregular(SecondSubject)
+		s.counts.atLeast(rec.subjects)
 	}
-	classes := at.mapped
-	if classes == 0 {
-		classes = at.named
-	}
-	classes |= classify.ByValue(text, classes)
-	if at.record < 0 {
-		if c := s.doc[start]; c != 't' && c != 'f' { // a flag outside of records is nobody's
-			s.res.Outside |= classes
-			s.addLoose(-1, text, classes)
+	if rec.Key == nil {
+		for _, v := range s.loose {
+			s.counts.add(v)
 		}
-		return true
 	}
-	if classes == 0 {
-		classes = weir.Set(weir.Other)
+}
+
+// text reads a string that is a value. An empty one holds nothing.
+func (s *scanner) text(i int, at *place) int {
+	text, end, sign := s.str(i + 1)
+	if end != broken && len(text) > 0 {
+		s.leaf(at, text, sign, true)
 	}
-	rec := &s.res.Records[at.record]
-	rec.Classes |= classes
-	s.addLoose(at.record, text, classes)
-	if at.node != nil && at.node.subject {
-		s.subject(rec, text, isString)
+	return end
+}
+
+// leaf takes account of a string or a number, which is not empty; sign says whether an at sign may be in it.
+func (s *scanner) leaf(at *place, text []byte, sign, isString bool) {
+	classes, loose := at.plain, at.loose
+	if classify.MayShow(text, sign) {
+		if shown := classify.ByForm(text, at.classes, sign); shown != 0 {
+			classes = at.classes | shown
+			loose = classes & identifying
+		}
 	}
-	return true
+	if !at.inRecord {
+		s.res.Outside |= classes
+		if loose != 0 {
+			s.counts.add(looseValue{text, loose})
+		}
+		return
+	}
+	s.record.Classes |= classes
+	if loose != 0 {
+		s.loose = append(s.loose, looseValue{text, loose})
+	}
+	if at.subject {
+		s.subject(s.record, text, isString)
+	}
 }
 
 // subject takes a value as the key of the record's data subject.
 func (s *scanner) subject(rec *Record, text []byte, isString bool) {
-	canonical, ok := s.canonical(text, isString)
+	canonical, ok := canonical(text, isString)
 	if !ok || bytes.Equal(canonical, rec.Key) && rec.Key != nil {
 		return
 	}
@@ -374,7 +349,7 @@ func (s *scanner) subject(rec *Record, text []byte, isString bool) {
 }
 
 // canonical returns the canonical form of a key; as a rule that is the value itself, without a copy.
-func (s *scanner) canonical(text []byte, isString bool) ([]byte, bool) {
+func canonical(text []byte, isString bool) ([]byte, bool) {
 	plain := len(text) <= weir.MaxKeyLen
 	for _, b := range text {
 		if b <= ' ' || b >= utf8.RuneSelf || !isString && (b < '0' || b > '9') {

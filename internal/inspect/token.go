@@ -2,26 +2,65 @@ package inspect
 
 import (
 	"bytes"
+	"encoding/binary"
+	"math/bits"
 	"unicode/utf16"
 	"unicode/utf8"
 )
 
-// str reads a string, from its opening quote to behind its closing one, and returns it unescaped. Text that is damaged is
-// read on with the replacement character; text that never ends breaks the document off.
-func (s *scanner) str() ([]byte, bool) {
+const (
+	ones  = 0x0101010101010101 // times a byte: that byte, eight times
+	highs = 0x80 * ones
+)
+
+// special has a bit set if one of eight characters does not stand for itself in a string: a quote, a backslash, a control
+// character, or one that is not ASCII. The lowest bit set is in the first such byte; those above it may be wrong. (What is not
+// ASCII keeps its high bit in one of the differences at least.)
+func special(w uint64) uint64 {
+	return ((w - ' '*ones) | ((w ^ '"'*ones) - ones) | ((w ^ '\\'*ones) - ones)) & highs
+}
+
+// signs has a bit set if one of eight characters is an at sign; now and then it has one though none is.
+func signs(w uint64) uint64 {
+	w ^= '@' * ones
+	return (w - ones) &^ w & highs
+}
+
+// str reads a string from behind its opening quote to behind its closing one, and returns it unescaped. Text that is
+// damaged is read on with the replacement character; text that never ends breaks the document off. Where sign is false, no
+// at sign is in the text.
+func (s *scanner) str(start int) (text []byte, end int, sign bool) {
+	d, i := s.doc, start
+	seen := uint64(0)
+	for i+8 <= len(d) {
+		w := binary.LittleEndian.Uint64(d[i:])
+		seen |= signs(w)
+		if bad := special(w); bad != 0 {
+			i += bits.TrailingZeros64(bad) >> 3
+			break
+		}
+		i += 8
+	}
+	if i < len(d) && d[i] == '"' {
+		return d[start:i], i + 1, seen != 0
+	}
+	text, end = s.rest(start, i)
+	return text, end, true
+}
+
+// rest is str for a string that is plain from start up to i and goes on there.
+func (s *scanner) rest(start, i int) (text []byte, end int) {
 	d := s.doc
-	start := s.pos + 1
 	ascii := true
-	for i := start; i < len(d); i++ {
+	for ; i < len(d); i++ {
 		switch c := d[i]; {
 		case c == '"':
-			s.pos = i + 1
-			text := d[start:i]
+			text = d[start:i]
 			if !ascii && !utf8.Valid(text) {
 				s.irregular(InvalidUTF8)
 				text = s.keep(bytes.ToValidUTF8(text, []byte("\ufffd")))
 			}
-			return text, true
+			return text, i + 1
 		case c == '\\':
 			return s.escaped(start)
 		case c < ' ':
@@ -30,54 +69,51 @@ func (s *scanner) str() ([]byte, bool) {
 			ascii = false
 		}
 	}
-	s.pos = len(d)
-	return nil, s.breakOff(NotJSON)
+	return nil, s.breakOff(NotJSON, len(d))
 }
 
 // keep copies text to memory that lasts as long as the result.
 func (s *scanner) keep(text []byte) []byte {
-	at := len(s.text)
-	s.text = append(s.text, text...)
-	return s.text[at:len(s.text):len(s.text)]
+	at := len(s.res.text)
+	s.res.text = append(s.res.text, text...)
+	return s.res.text[at:len(s.res.text):len(s.res.text)]
 }
 
-// escaped reads a string that holds a backslash; start is behind its opening quote.
-func (s *scanner) escaped(start int) ([]byte, bool) {
-	d := s.doc
-	at := len(s.text)
+// escaped reads a string that holds a backslash.
+func (s *scanner) escaped(start int) (text []byte, end int) {
+	d, out := s.doc, s.res.text
+	at := len(out)
 	for i := start; i < len(d); {
 		c := d[i]
 		switch {
 		case c == '"':
-			s.pos = i + 1
-			text := s.text[at:len(s.text):len(s.text)]
+			s.res.text = out
+			text = out[at:len(out):len(out)]
 			if !utf8.Valid(d[start:i]) {
 				s.irregular(InvalidUTF8)
 				text = bytes.ToValidUTF8(text, []byte("\ufffd"))
 			}
-			return text, true
+			return text, i + 1
 		case c != '\\':
 			if c < ' ' {
 				s.irregular(ControlChar)
 			}
-			s.text = append(s.text, c)
+			out = append(out, c)
 			i++
 		default:
 			r, n, ok := unescape(d[i:])
 			if !ok {
-				s.pos = i
-				return nil, s.breakOff(NotJSON)
+				return nil, s.breakOff(NotJSON, i)
 			}
 			if utf16.IsSurrogate(r) {
 				s.irregular(LoneSurrogate)
 				r = utf8.RuneError
 			}
-			s.text = utf8.AppendRune(s.text, r)
+			out = utf8.AppendRune(out, r)
 			i += n
 		}
 	}
-	s.pos = len(d)
-	return nil, s.breakOff(NotJSON)
+	return nil, s.breakOff(NotJSON, len(d))
 }
 
 // unescape reads the escape sequence that b begins with, of both halves of a surrogate pair at once; a half that stands
@@ -134,57 +170,69 @@ func hex4(b []byte) (r rune, ok bool) {
 }
 
 // number reads a number by the grammar of RFC 8259 section 6.
-func (s *scanner) number() bool {
-	d, i := s.doc, s.pos
+func (s *scanner) number(i int) int {
+	d := s.doc
 	if d[i] == '-' {
 		i++
-		if s.pos = i; s.hasWord("Infinity") {
+		if hasWord(d[i:], "Infinity") {
 			s.irregular(NotFinite)
-			return true
+			return i + len("Infinity")
 		}
-	}
-	digits := func() bool {
-		from := i
-		for i < len(d) && d[i] >= '0' && d[i] <= '9' {
-			i++
-		}
-		return i > from
 	}
 	ok := true
 	if i < len(d) && d[i] == '0' {
 		i++
 	} else {
-		ok = digits()
+		i, ok = digits(d, i)
 	}
 	if ok && i < len(d) && d[i] == '.' {
-		i++
-		ok = digits()
+		i, ok = digits(d, i+1)
 	}
 	if ok && i < len(d) && d[i]|0x20 == 'e' {
 		if i++; i < len(d) && (d[i] == '+' || d[i] == '-') {
 			i++
 		}
-		ok = digits()
+		i, ok = digits(d, i)
 	}
-	s.pos = i
 	if !ok {
-		return s.breakOff(NotJSON)
+		return s.breakOff(NotJSON, i)
 	}
-	return true
+	return i
 }
 
-// hasWord steps over the word, if it is next.
-func (s *scanner) hasWord(w string) bool {
-	if bytes.HasPrefix(s.doc[s.pos:], []byte(w)) {
-		s.pos += len(w)
-		return true
+// digits steps over digits, of which there must be one at least.
+func digits(d []byte, from int) (i int, ok bool) {
+	i = from
+	for i < len(d) && d[i] >= '0' && d[i] <= '9' {
+		i++
 	}
-	return false
+	return i, i > from
 }
 
-func (s *scanner) literal(w string) bool {
-	if s.hasWord(w) {
-		return true
+func hasWord(d []byte, w string) bool { return len(d) >= len(w) && string(d[:len(w)]) == w }
+
+// word reads a literal. A truth value within a record is something about the person; outside of any it is nobody's. NaN and
+// Infinity hold nothing.
+func (s *scanner) word(i int, at *place) int {
+	d := s.doc[i:]
+	switch {
+	case hasWord(d, "null"):
+		return i + len("null")
+	case hasWord(d, "true"), hasWord(d, "false"):
+		n := len("true")
+		if d[0] == 'f' {
+			n = len("false")
+		}
+		if at.inRecord {
+			s.leaf(at, d[:n], false, false)
+		}
+		return i + n
+	case hasWord(d, "NaN"):
+		s.irregular(NotFinite)
+		return i + len("NaN")
+	case hasWord(d, "Infinity"):
+		s.irregular(NotFinite)
+		return i + len("Infinity")
 	}
-	return s.breakOff(NotJSON)
+	return s.breakOff(NotJSON, i)
 }

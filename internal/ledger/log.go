@@ -121,9 +121,10 @@ type Log struct {
 	file     File
 	volume   uint32
 	owner    uint64
-	size     int64 // bytes of the volume that are durable
-	full     int64 // size from which on the next volume begins
-	prepared int64 // bytes of the file that are written, zeros beforehand included
+	size     int64  // bytes of the volume that are durable
+	full     int64  // size from which on the next volume begins
+	prepared int64  // bytes of the file that are written, zeros beforehand included
+	zeros    []byte // room for a batch with zeros behind it; all zero between two writes
 	chain    hash
 	tree     tree
 	hashing  hashing
@@ -359,14 +360,12 @@ func (l *Log) write(b *batch) error {
 		return l.fail(err)
 	}
 	end := l.size + int64(len(b.buf))
-	out := b.buf
+	var err error
 	if end > l.prepared {
-		// This one write also lengthens the file; those that follow only fill in what it wrote beforehand.
-		prepared := end + l.opts.Ahead
-		out = append(out, make([]byte, prepared-end)...)
-		l.prepared = prepared
+		err = l.writeAhead(b.buf)
+	} else {
+		_, err = l.file.WriteAt(b.buf, l.size)
 	}
-	_, err := l.file.WriteAt(out, l.size)
 	if err == nil {
 		err = l.file.Sync()
 	}
@@ -383,6 +382,22 @@ func (l *Log) write(b *batch) error {
 	defer l.mu.Unlock()
 	l.durable = weir.Checkpoint{Size: l.tree.size, Root: root}
 	return nil
+}
+
+// writeAhead writes a batch with zeros behind it in one write, which lengthens the file; the writes that follow only fill in
+// what this one wrote beforehand.
+func (l *Log) writeAhead(batch []byte) error {
+	n := len(batch) + int(l.opts.Ahead)
+	if len(l.zeros) < n {
+		l.zeros = make([]byte, n)
+	}
+	copy(l.zeros, batch)
+	_, err := l.file.WriteAt(l.zeros[:n], l.size)
+	l.prepared = l.size + int64(n)
+	if clear(l.zeros[:len(batch)]); int64(len(l.zeros)) > 2*l.opts.Ahead {
+		l.zeros = nil // made for a batch larger than most
+	}
+	return err
 }
 
 // seal puts head, chain hash and checksum around the batch's payload, and its entries into the tree.

@@ -55,7 +55,7 @@ func New(opts Options) http.Handler {
 		ModifyResponse: p.answer,
 		ErrorHandler:   p.failed,
 		Transport:      opts.Base,
-		BufferPool:     copyBuffers{},
+		BufferPool:     noBuffer{},
 		ErrorLog:       slog.NewLogLogger(opts.Log.Handler(), slog.LevelWarn),
 	}
 	return p
@@ -66,10 +66,19 @@ type proxy struct {
 	reverse *httputil.ReverseProxy
 }
 
+// exchange is the guard's, with the answer that it let go.
+type exchange struct {
+	*guard.Exchange
+	body []byte    // what the caller gets; set once the guard has let it go, and only then
+	held *heldBody // the buffer that body is in, or may be in
+}
+
 type exchangeKey struct{}
 
+func exchangeOf(r *http.Request) *exchange { return r.Context().Value(exchangeKey{}).(*exchange) }
+
 func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	x, no := p.opts.Guard.Begin(r)
+	begun, no := p.opts.Guard.Begin(r)
 	if no != nil {
 		p.log(r, no)
 		w.Header().Set("Content-Type", "application/problem+json")
@@ -78,9 +87,18 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Write(no.Body())
 		return
 	}
+	x := &exchange{Exchange: begun, held: newHeldBody()}
+	defer x.held.giveBack()
 	ctx, cancel := context.WithTimeout(context.WithValue(r.Context(), exchangeKey{}, x), p.opts.Timeout)
 	defer cancel()
 	p.reverse.ServeHTTP(finalOnly{w}, r.WithContext(ctx))
+	// The reverse proxy has sent the status line and the headers. The body goes out in one piece: it would copy it through a
+	// buffer, with a write to the network for each.
+	if len(x.body) > 0 {
+		if _, err := w.Write(x.body); err != nil {
+			panic(http.ErrAbortHandler) // as the reverse proxy does: the caller must see that the answer is not whole
+		}
+	}
 }
 
 // finalOnly drops informational responses (1xx): their headers pass by the guard.
@@ -113,8 +131,7 @@ func (p *proxy) rewrite(r *httputil.ProxyRequest) {
 
 // failed answers for an upstream that gave no answer.
 func (p *proxy) failed(w http.ResponseWriter, r *http.Request, err error) {
-	x := r.Context().Value(exchangeKey{}).(*guard.Exchange)
-	no := x.Refuse(weir.UpstreamFailed)
+	no := exchangeOf(r).Refuse(weir.UpstreamFailed)
 	if !errors.Is(err, context.Canceled) {
 		p.opts.Log.Warn("the upstream gave no answer", "method", r.Method, "error", err)
 	}
@@ -133,53 +150,53 @@ func (p *proxy) answer(resp *http.Response) error {
 	if resp.StatusCode == http.StatusSwitchingProtocols {
 		return errUpgrade
 	}
-	x := resp.Request.Context().Value(exchangeKey{}).(*guard.Exchange)
-	held, reason := p.hold(resp)
-	if reason != weir.NoReason {
-		held.Close()
-		p.refuse(resp, x.Refuse(reason))
+	x := exchangeOf(resp.Request)
+	if reason := p.hold(resp, x.held); reason != weir.NoReason {
+		p.refuse(resp, x, x.Refuse(reason))
 		return nil
 	}
-	coded := decode(resp, held, p.opts.Guard.Hold())
+	coded := decode(resp, x.held, p.opts.Guard.Hold())
 	if coded == tooLarge {
-		held.Close()
-		p.refuse(resp, x.Refuse(weir.TooLarge))
+		p.refuse(resp, x, x.Refuse(weir.TooLarge))
 		return nil
 	}
 	out, no := x.Answer(guard.Answer{
-		Status: resp.StatusCode, ContentType: resp.Header.Get("Content-Type"), Coded: coded == unreadable, Body: held.Bytes(),
+		Status: resp.StatusCode, ContentType: resp.Header.Get("Content-Type"), Coded: coded == unreadable, Body: x.held.Bytes(),
 	})
 	if no != nil {
-		held.Close()
-		p.refuse(resp, no)
+		p.refuse(resp, x, no)
 		return nil
 	}
 	if coded == decoded {
 		resp.Header.Del("Content-Encoding")
 	}
-	release(resp, out, held, coded == decoded)
+	release(resp, x, out, coded == decoded)
 	return nil
 }
 
 // hold reads the body whole, if it is one that can be.
-func (p *proxy) hold(resp *http.Response) (*heldBody, weir.Reason) {
-	held := newHeldBody()
+func (p *proxy) hold(resp *http.Response, held *heldBody) weir.Reason {
 	defer resp.Body.Close()
 	if resp.StatusCode == http.StatusPartialContent {
-		return held, weir.Unreadable
+		return weir.Unreadable
 	}
 	limit := p.opts.Guard.Hold()
-	if resp.ContentLength > limit && resp.Request.Method != http.MethodHead {
-		return held, weir.TooLarge
+	if resp.Request.Method != http.MethodHead {
+		if resp.ContentLength > limit {
+			return weir.TooLarge
+		}
+		if resp.ContentLength > 0 {
+			held.Grow(int(resp.ContentLength) + bytes.MinRead) // what ReadFrom wants to have left when the end comes
+		}
 	}
 	n, err := held.ReadFrom(io.LimitReader(resp.Body, limit+1))
 	switch {
 	case err != nil:
-		return held, weir.UpstreamFailed
+		return weir.UpstreamFailed
 	case n > limit:
-		return held, weir.TooLarge
+		return weir.TooLarge
 	}
-	return held, weir.NoReason
+	return weir.NoReason
 }
 
 // Headers that describe the bytes or the version of a body, and so do not describe another one.
@@ -188,7 +205,7 @@ var (
 	validators = []string{"Etag", "Last-Modified"}
 )
 
-func release(resp *http.Response, out guard.Released, held *heldBody, rewritten bool) {
+func release(resp *http.Response, x *exchange, out guard.Released, rewritten bool) {
 	h := resp.Header
 	remove := []string{"Alt-Svc", "Trailer", "Weir-Withheld"}
 	head := resp.Request.Method == http.MethodHead
@@ -213,35 +230,44 @@ func release(resp *http.Response, out guard.Released, held *heldBody, rewritten 
 	resp.Trailer = nil
 	resp.TransferEncoding = nil
 	if head {
-		held.Close()
 		resp.Body, resp.ContentLength = http.NoBody, -1
 		return
 	}
-	setBody(resp, out.Body, held)
+	setBody(resp, x, out.Body)
 }
 
 // refuse turns the response into the refusal; nothing of the upstream's is left in it.
-func (p *proxy) refuse(resp *http.Response, no *guard.Refusal) {
+func (p *proxy) refuse(resp *http.Response, x *exchange, no *guard.Refusal) {
 	p.log(resp.Request, no)
 	resp.StatusCode, resp.Status = no.Status, ""
 	resp.Header = http.Header{"Content-Type": {"application/problem+json"}, "Cache-Control": {"no-store"}}
 	resp.Trailer, resp.TransferEncoding = nil, nil
-	setBody(resp, no.Body(), nil)
+	setBody(resp, x, no.Body())
 }
 
 func (p *proxy) log(r *http.Request, no *guard.Refusal) {
 	p.opts.Log.Debug("refused", "method", r.Method, "reason", no.Type)
 }
 
-func setBody(resp *http.Response, body []byte, held *heldBody) {
-	if resp.StatusCode != http.StatusNoContent && resp.StatusCode != http.StatusNotModified {
-		resp.Header.Set("Content-Length", strconv.Itoa(len(body)))
+// setBody says in the response how long the body is, and leaves the body itself to ServeHTTP.
+func setBody(resp *http.Response, x *exchange, body []byte) {
+	resp.Body, resp.ContentLength = http.NoBody, int64(len(body))
+	switch {
+	case resp.StatusCode == http.StatusNoContent || resp.StatusCode == http.StatusNotModified: // they have none
+		return
+	case resp.Request.Method != http.MethodHead: // its length alone is said
+		x.body = body
 	}
-	resp.ContentLength = int64(len(body))
-	resp.Body = &releasedBody{bytes.NewReader(body), held}
+	resp.Header.Set("Content-Length", strconv.Itoa(len(body)))
 }
 
-// A heldBody is the buffer of one answer; Close gives it back.
+// noBuffer keeps the reverse proxy from making a large buffer for bodies that are always empty: see setBody.
+type noBuffer struct{}
+
+func (noBuffer) Get() []byte { return make([]byte, 1) }
+func (noBuffer) Put([]byte)  {}
+
+// A heldBody is the buffer of one answer.
 type heldBody struct{ bytes.Buffer }
 
 var heldBodies = sync.Pool{New: func() any { return new(heldBody) }}
@@ -252,31 +278,7 @@ func newHeldBody() *heldBody {
 	return b
 }
 
-func (b *heldBody) Close() {
-	if b != nil {
-		heldBodies.Put(b)
-	}
-}
-
-// releasedBody reads what is released, and gives the buffer behind it back when the reverse proxy is done: once, however
-// often it is closed, for a buffer given back twice would be two answers' buffer.
-type releasedBody struct {
-	*bytes.Reader
-	held *heldBody
-}
-
-func (b *releasedBody) Close() error {
-	b.held.Close()
-	b.held = nil
-	return nil
-}
-
-type copyBuffers struct{}
-
-var copyPool = sync.Pool{New: func() any { b := make([]byte, 32<<10); return &b }}
-
-func (copyBuffers) Get() []byte  { return *copyPool.Get().(*[]byte) }
-func (copyBuffers) Put(b []byte) { copyPool.Put(&b) }
+func (b *heldBody) giveBack() { heldBodies.Put(b) }
 
 // coding says what decode made of a content coding.
 type coding int

@@ -17,6 +17,7 @@ import (
 	"net/textproto"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -354,4 +355,39 @@ func TestBinaryPassesWhereAllowed(t *testing.T) {
 	if o, _ := lastOutcome(t, path); o.Kind != weir.Gap || o.Bytes != 6 {
 		t.Errorf("%+v", o)
 	}
+}
+
+// Each caller gets the body of their own answer, however many share the buffers: one given back before its body has gone out
+// would be the next answer's.
+func TestBodiesStayApart(t *testing.T) {
+	base, _ := setup(t, func(w http.ResponseWriter, r *http.Request) {
+		name := strings.TrimPrefix(r.URL.Path, "/files/")
+		w.Header().Set("Content-Type", "text/plain")
+		io.WriteString(w, strings.Repeat(name+"\n", 3000/(len(name)+1)))
+	})
+	var all sync.WaitGroup
+	for c := range 16 {
+		all.Go(func() {
+			for i := range 20 {
+				name := fmt.Sprintf("%0*d", c*40+1, c*1000+i)
+				req, err := http.NewRequest("GET", base+"/files/"+name, nil)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				resp, err := http.DefaultClient.Do(req)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				body, err := io.ReadAll(resp.Body)
+				resp.Body.Close()
+				if want := strings.Repeat(name+"\n", 3000/(len(name)+1)); err != nil || string(body) != want {
+					t.Errorf("%s got %.60q of %d bytes: %v", name, body, len(body), err)
+					return
+				}
+			}
+		})
+	}
+	all.Wait()
 }

@@ -42,8 +42,8 @@ type Grant struct {
 
 // A Counter holds every principal's state.
 //
-// It has no lock. All calls must be made one after the other and with times that never go back for one principal: the guard
-// makes them while the ledger builds an entry, which is exactly that.
+// It has no lock. All calls must be made one after the other and with times in whole milliseconds that never go back for one
+// principal: the guard makes them while the ledger builds an entry, which is exactly that.
 type Counter struct {
 	accounts map[weir.Pseudonym]*account
 	horizon  time.Duration // the longest window of any limit: who was released longer ago is forgotten
@@ -54,6 +54,7 @@ type account struct {
 	windows []*window // one for each limit
 	block   *Block
 	grants  []Grant
+	found   []int32 // scratch of charge
 }
 
 // NewCounter returns a counter without principals that remembers people for at least that long.
@@ -76,7 +77,7 @@ func (c *Counter) Limit(who weir.Pseudonym, limits ...Limit) {
 func (c *Counter) account(who weir.Pseudonym) *account {
 	a := c.accounts[who]
 	if a == nil {
-		a = &account{people: people{members: map[weir.Pseudonym]*member{}}}
+		a = &account{}
 		c.accounts[who] = a
 	}
 	return a
@@ -202,8 +203,9 @@ func (c *Counter) Accounts() []weir.Pseudonym {
 
 // Members calls yield for each person that the principal received within the horizon, the longest ago first.
 func (c *Counter) Members(who weir.Pseudonym, yield func(subject weir.Pseudonym, seen time.Time)) {
-	for m := c.account(who).people.oldest; m != nil; m = m.newer {
-		yield(m.subject, m.seen)
+	p := &c.account(who).people
+	for at := p.oldest; at != 0; at = p.members[at].newer {
+		yield(p.members[at].subject, time.UnixMilli(p.members[at].seen).UTC())
 	}
 }
 
@@ -249,7 +251,7 @@ func (a *account) fits(w *window, extra int, subjects []weir.Pseudonym, unattrib
 	}
 	fresh := make(map[weir.Pseudonym]struct{}, max(room, 0)+1)
 	for _, s := range subjects {
-		if !w.has(a.people.members[s]) {
+		if !w.has(&a.people, a.people.find(s)) {
 			fresh[s] = struct{}{}
 			if len(fresh) > room {
 				return false
@@ -260,8 +262,17 @@ func (a *account) fits(w *window, extra int, subjects []weir.Pseudonym, unattrib
 }
 
 func (a *account) charge(now time.Time, subjects []weir.Pseudonym, unattributed int) {
+	// They are looked up all at first: so one look-up need not wait for the memory that another one wants.
+	a.found = a.found[:0]
 	for _, s := range subjects {
-		a.touch(now, s)
+		a.found = append(a.found, a.people.find(s))
+	}
+	for i, s := range subjects {
+		at := a.found[i]
+		if at == 0 {
+			at = a.people.find(s) // it may have come twice
+		}
+		a.touch(now, s, at)
 	}
 	if unattributed > 0 {
 		a.people.charges = append(a.people.charges, charge{now, unattributed})
@@ -271,28 +282,27 @@ func (a *account) charge(now time.Time, subjects []weir.Pseudonym, unattributed 
 	}
 }
 
-// touch makes the subject the newest member, last released now.
-func (a *account) touch(now time.Time, s weir.Pseudonym) {
-	m := a.people.members[s]
+// touch makes the subject the newest member, last released now. at is its place, or 0.
+func (a *account) touch(now time.Time, s weir.Pseudonym, at int32) {
+	p := &a.people
 	for _, w := range a.windows {
 		switch {
-		case !w.has(m):
+		case !w.has(p, at):
 			w.members++
-		case w.oldest == m && m.newer != nil:
-			w.oldest = m.newer
+		case w.oldest == at && p.members[at].newer != 0:
+			w.oldest = p.members[at].newer
 		}
 	}
-	if m == nil {
-		m = &member{subject: s}
-		a.people.members[s] = m
+	if at == 0 {
+		at = p.add(s)
 	} else {
-		a.people.unlink(m)
+		p.unlink(at)
 	}
-	m.seen = now
-	a.people.link(m)
+	p.members[at].seen = now.UnixMilli()
+	p.link(at)
 	for _, w := range a.windows {
-		if w.oldest == nil {
-			w.oldest = m
+		if w.oldest == 0 {
+			w.oldest = at
 		}
 	}
 }
@@ -308,9 +318,9 @@ func (a *account) room(extra int) int {
 
 // admits reports whether every limit has room for the subject, or has it already.
 func (a *account) admits(s weir.Pseudonym, extra int) bool {
-	m := a.people.members[s]
+	at := a.people.find(s)
 	for _, w := range a.windows {
-		if !w.has(m) && w.used() >= w.limit.Subjects+extra {
+		if !w.has(&a.people, at) && w.used() >= w.limit.Subjects+extra {
 			return false
 		}
 	}
