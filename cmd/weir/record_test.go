@@ -106,3 +106,52 @@ func TestExportAndVerify(t *testing.T) {
 		t.Errorf("what is no hash: status %d", status)
 	}
 }
+
+// What is named is imported and nothing else: the built-in records come only where nothing is named.
+func TestImportOfOneRecord(t *testing.T) {
+	w := newWorkplace(t)
+	dir := filepath.Join(w.dir, "mine")
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{
+		"organisations.yaml": "- {id: x, name: X}\n", "sources.yaml": "- {id: s, publisher: P, type: press}\n",
+		"mine.yaml": "id: mine\nvictim: x\nclaims:\n  - {property: date, value: \"2022\", speaker: press, source: s}\n",
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	held := func() string {
+		out := filepath.Join(w.dir, "out")
+		if err := os.RemoveAll(out); err != nil {
+			t.Fatal(err)
+		}
+		must(t, "register", "export", "-config", w.config, "-o", out)
+		names, err := filepath.Glob(filepath.Join(out, "*-20*.yaml"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.Join(names, " ")
+	}
+	if out := must(t, "register", "import", "-config", w.config, dir); out != "mine\n" {
+		t.Errorf("imported: %s", out)
+	}
+	if names := held(); names != "" {
+		t.Errorf("beside what was named: %s", names)
+	}
+	must(t, "register", "import", "-config", w.config)
+	if names := held(); !strings.Contains(names, "t-mobile-us-2022-11.yaml") {
+		t.Errorf("the built-in records: %s", names)
+	}
+}
+
+// Asking how a command is used is no wrong use.
+func TestHelpOfEveryCommand(t *testing.T) {
+	for _, cmd := range commands() {
+		status, out, errs := weirRun(t, "", append(strings.Fields(cmd.name), "-help")...)
+		if status != 0 || !strings.Contains(out+errs, "weir "+cmd.name) {
+			t.Errorf("weir %s -help: status %d, %s%s", cmd.name, status, out, errs)
+		}
+	}
+}

@@ -316,6 +316,8 @@ func TestWrongConfig(t *testing.T) {
 		{"key of another type", "routes:", "routes: 7\n  other:", "line 8"},
 		{"no YAML", "guard:", "guard: [", "weir.yaml"},
 		{"register: bad guard key", "register:", "register:\n  guards: [abc]", "abc"},
+		{"register: public_url without a scheme", "register:", "register:\n  public_url: register.example.com", "https://register.example.com"},
+		{"register: public_url with a path", "register:", "register:\n  public_url: https://example.com/register", "host name of its own"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

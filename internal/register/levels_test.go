@@ -186,7 +186,8 @@ func compare(t *testing.T, tier access.Tier, one, other *site, requests []string
 // P7, over every route: two registers that differ only in what a tier may not read answer that tier alike to the byte,
 // headers too. Each of these checks, taken out by hand, made it fail: the level in newBuilder, the claim's own tier and its
 // embargo in claim.rule, Restrict in load and in Revision.View, the tombstone in moment and in Revision.View, the levels in
-// Revision.View, drafts in Revisions, in View and in names, the tier of search rows, the public's view in index, editors.
+// Revision.View, drafts in Revisions, in View and in names, what was withdrawn among the related, later corrections of what a
+// claim restricts, the tier of search rows, the public's view in index, editors.
 func TestNoRouteTellsMoreThanTheTierShows(t *testing.T) {
 	requests := everyRequest(t)
 	if len(requests) < 150 {
