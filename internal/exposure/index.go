@@ -288,7 +288,8 @@ func (x *Index) advance(ctx context.Context) error {
 			if err := x.seal(); err != nil {
 				return err
 			}
-			return x.compact(true)
+			old, err := x.compact(true)
+			return errors.Join(err, x.drop(old))
 		case ended:
 			return nil
 		case x.writes():
@@ -329,28 +330,37 @@ func (x *Index) catchUp(ctx context.Context) error {
 			next = spare.follow(full.to, base, full.last)
 		}
 		var kept *segment
+		var old []*segment
+		segs := x.segs // compact gives x others, and leaves these open
 		sealed := make(chan error, 1)
 		go func() {
-			err := x.compact(false)
-			if err == nil {
+			var err error
+			if old, err = x.compact(false); err == nil {
 				kept, err = x.keep(full)
 			}
 			sealed <- err
 		}()
 		_, readErr := x.fill(next)
-		if err := <-sealed; err != nil { // what was read into next is read again
+		sought, seekErr := next.seek(segs)
+		err := errors.Join(<-sealed, x.drop(old), seekErr)
+		if err == nil {
+			err = kept.book.find(sought)
+		}
+		if err == nil {
+			err = next.number(sought)
+		}
+		if err != nil { // what was read into next is read again
+			if kept != nil {
+				err = errors.Join(err, kept.file.Close())
+			}
 			return errors.Join(err, x.seek(full.to))
 		}
 		x.mu.Lock()
 		x.segs, x.expect = append(x.segs, kept), full.last
 		x.tail, spare = next, full
-		err := next.resolve(x.segs)
 		x.mu.Unlock()
-		if err == nil {
-			err = readErr
-		}
-		if err != nil {
-			return err
+		if readErr != nil {
+			return readErr
 		}
 	}
 	return nil
@@ -445,7 +455,7 @@ func (x *Index) keep(t *tail) (*segment, error) {
 // compact merges the newest segments where they have become as large together as the one before: so there are at most as
 // many as the logarithm of their disclosures, and each disclosure is written that often. While much is read anew it waits
 // until there are mergeAtOnce of one size.
-func (x *Index) compact(ended bool) error {
+func (x *Index) compact(ended bool) (old []*segment, err error) {
 	from, later := len(x.segs), 0
 	for i := len(x.segs) - 1; i >= 0; i-- {
 		size := max(x.segs[i].events, x.segs[i].outcomes)
@@ -458,20 +468,25 @@ func (x *Index) compact(ended bool) error {
 		from = x.alike()
 	}
 	if from == len(x.segs) {
-		return nil
+		return nil, nil
 	}
-	old := x.segs[from:]
+	old = x.segs[from:]
 	s, err := x.write(old[0].from, old[len(old)-1].to, newTables(), func(w *segmentWriter) error { return merge(w, old) })
 	if err != nil {
-		return err
+		return nil, err
 	}
 	segs := append(x.segs[:from:from], s)
 	if err := x.install(segs, x.expect); err != nil {
-		return errors.Join(err, s.file.Close())
+		return nil, errors.Join(err, s.file.Close())
 	}
 	x.mu.Lock()
 	x.segs = segs
 	x.mu.Unlock()
+	return old, nil
+}
+
+// drop closes segments that no manifest names any more, and removes them.
+func (x *Index) drop(old []*segment) error {
 	errs := []error{closeAll(old)}
 	for _, o := range old {
 		errs = append(errs, x.dir.remove(o.name))

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"hash/crc32"
 	"io"
+	"math"
 	"math/bits"
 	"slices"
 
@@ -14,11 +15,11 @@ import (
 // pages hold their names, each page of pageSize bytes with a CRC-32C at its end:
 //
 //	column  namesPerPage pseudonyms in the order of ids
-//	names   the page of hash h is the one at h*pages>>64: u16 entries, u16 low hash bits for each, in their order,
-//	        u32 id less the base for each
+//	names   a name's 32-bit hash times the number of pages is its page (upper half) and its place in there (lower half):
+//	        u16 entries, u16 upper half of the place for each, in their order, u32 id less the base for each
 //
-// So a name is found with one page of each, and many names, sorted by hash, with one pass over both. It takes 23.5 bytes
-// for a person.
+// So a name is found with one page of each, and many names, sorted by hash, with one pass over both: names stand in the
+// pages in the order of their hashes, and about where an even spread would put them. It takes 23.5 bytes for a person.
 const (
 	pageSize     = 4096
 	namesPerPage = (pageSize - 4) / 16
@@ -38,9 +39,10 @@ func hashOf(p *weir.Pseudonym) uint64 {
 	return h ^ h>>32
 }
 
-func pageOf(h uint64, pages int) int {
-	hi, _ := bits.Mul64(h, uint64(pages))
-	return int(hi)
+// placeOf returns where among the pages a name with these upper 32 bits of its hash stands.
+func placeOf(h uint64, pages int) (page int, place uint16) {
+	at := h * uint64(pages)
+	return int(at >> 32), uint16(at >> 16)
 }
 
 // sealPage puts the CRC at the page's end.
@@ -117,100 +119,115 @@ func (b *book) name(column *pages, id uint32) (p weir.Pseudonym, err error) {
 	return p, nil
 }
 
-// matches calls found for each person of the book that may have that hash.
-func (b *book) matches(names *pages, h uint64, found func(id uint32)) error {
-	page, err := names.get(pageOf(h, b.pages))
-	if err != nil {
-		return err
-	}
-	n := int(binary.LittleEndian.Uint16(page))
+// namePage is a page of names.
+type namePage struct{ places, ids []byte }
+
+func (p *namePage) len() int           { return len(p.places) / 2 }
+func (p *namePage) place(i int) uint16 { return binary.LittleEndian.Uint16(p.places[2*i:]) }
+func (p *namePage) id(i int) uint32    { return binary.LittleEndian.Uint32(p.ids[4*i:]) }
+
+// read takes the page out of its bytes.
+func (p *namePage) read(b []byte) error {
+	n := int(binary.LittleEndian.Uint16(b))
 	if n > mostEntries {
 		return doubt("a page of names has %d entries", n)
 	}
-	prints, ids := page[2:2+2*n], page[2+2*n:2+6*n]
-	want := uint16(h)
-	low, high := 0, n
-	for low < high {
-		if mid := (low + high) / 2; binary.LittleEndian.Uint16(prints[2*mid:]) < want {
-			low = mid + 1
-		} else {
-			high = mid
-		}
-	}
-	for ; low < n && binary.LittleEndian.Uint16(prints[2*low:]) == want; low++ {
-		id := binary.LittleEndian.Uint32(ids[4*low:])
-		if int64(id) >= int64(b.n) {
-			return doubt("a name has an id that nobody has")
-		}
-		found(b.base + id)
-	}
+	p.places, p.ids = b[2:2+2*n], b[2+2*n:2+6*n]
 	return nil
 }
 
-// names are sought in a book: by place in all, in the order of their hashes' upper halves.
+// seek returns the first entry whose place is no lower. Hashes are spread evenly, so it is near where it is looked for.
+func (p *namePage) seek(place uint16) int {
+	n := p.len()
+	i := int(place) * n >> 16
+	for i > 0 && p.place(i-1) >= place {
+		i--
+	}
+	for i < n && p.place(i) < place {
+		i++
+	}
+	return i
+}
+
+// nobody is no person's id.
+const nobody = math.MaxUint32
+
+// names are sought in one book after another.
 type names struct {
-	all    []weir.Pseudonym
-	hashes []uint64
-	order  []uint64 // upper half of the hash, then the place in all
-	spare  []uint64
+	all   []weir.Pseudonym
+	ids   []uint32 // what was found; nobody for the rest
+	order []uint64 // of the rest: upper half of the hash, then the place in all, by hash
 }
 
 func newNames(all []weir.Pseudonym) *names {
-	n := &names{all: all, hashes: make([]uint64, len(all)), order: make([]uint64, len(all)), spare: make([]uint64, len(all))}
+	n := &names{all: all, ids: make([]uint32, len(all)), order: make([]uint64, len(all))}
 	for i := range all {
-		h := hashOf(&all[i])
-		n.hashes[i], n.order[i] = h, h>>32<<32|uint64(i)
+		n.ids[i] = nobody
+		n.order[i] = hashOf(&all[i])>>32<<32 | uint64(i)
 	}
-	if sorted := sortPairs(n.order, n.spare); len(sorted) > 0 && &sorted[0] != &n.order[0] {
-		n.order, n.spare = n.spare, n.order
-	}
+	n.order = sortPairs(n.order, make([]uint64, len(all)))
 	return n
 }
 
-// find reports the id of each name that is in the book, and drops those from the order.
-func (b *book) find(n *names, found func(at, id uint32)) error {
+// find notes the id of each name that is in the book.
+func (b *book) find(n *names) error {
 	if b.n == 0 || len(n.order) == 0 {
 		return nil
 	}
-	ahead := 1
-	if len(n.order)*4 > b.pages {
-		ahead = 64
-	}
-	var candidates []uint64 // id, place in all
-	pages := newPages(b.src, b.names, b.pages, ahead)
-	for _, o := range n.order {
-		at := uint32(o)
-		if err := b.matches(pages, n.hashes[at], func(id uint32) { candidates = append(candidates, uint64(id)<<32|uint64(at)) }); err != nil {
-			return err
-		}
-	}
-	if len(candidates) == 0 {
-		return nil
+	candidates, err := b.candidates(n.order)
+	if err != nil || len(candidates) == 0 {
+		return err
 	}
 	candidates = sortPairs(candidates, make([]uint64, len(candidates)))
-	if ahead = 1; len(candidates)*4 > columnPages(b.n) {
-		ahead = 64
-	}
-	column := b.reader(ahead)
-	known := make([]bool, len(n.all))
+	column := b.reader(aheadFor(len(candidates), columnPages(b.n)))
 	for _, c := range candidates {
-		p, err := b.name(column, uint32(c>>32))
+		id, at := uint32(c>>32), uint32(c)
+		p, err := b.name(column, id)
 		if err != nil {
 			return err
 		}
-		if at := uint32(c); p == n.all[at] {
-			known[at] = true
-			found(at, uint32(c>>32))
+		if p == n.all[at] {
+			n.ids[at] = id
 		}
 	}
-	rest := n.order[:0]
-	for _, o := range n.order {
-		if !known[uint32(o)] {
-			rest = append(rest, o)
-		}
-	}
-	n.order = rest
+	n.order = slices.DeleteFunc(n.order, func(o uint64) bool { return n.ids[uint32(o)] != nobody })
 	return nil
+}
+
+// candidates returns a pair of id and place in all for each name that a person of the book may have.
+func (b *book) candidates(order []uint64) (pairs []uint64, err error) {
+	pages := newPages(b.src, b.names, b.pages, aheadFor(len(order), b.pages))
+	var page namePage
+	now := -1
+	for _, o := range order {
+		at, place := placeOf(o>>32, b.pages)
+		if at != now {
+			raw, err := pages.get(at)
+			if err == nil {
+				err = page.read(raw)
+			}
+			if err != nil {
+				return nil, err
+			}
+			now = at
+		}
+		for i := page.seek(place); i < page.len() && page.place(i) == place; i++ {
+			id := page.id(i)
+			if int64(id) >= int64(b.n) {
+				return nil, doubt("a name has an id that nobody has")
+			}
+			pairs = append(pairs, uint64(b.base+id)<<32|o&math.MaxUint32)
+		}
+	}
+	return pairs, nil
+}
+
+// aheadFor is how many pages are read at once where that many of all are about to be.
+func aheadFor(wanted, all int) int {
+	if wanted*4 > all {
+		return 64
+	}
+	return 1
 }
 
 // hashesAtOnce bounds the memory of writeNames: the column is read once for each so many people.
@@ -236,7 +253,7 @@ func tryNames(w io.Writer, n, count, atOnce int, each func(func(i uint32, p *wei
 		fill := make([]uint16, count)
 		fits := true
 		err := each(func(_ uint32, p *weir.Pseudonym) {
-			page := pageOf(hashOf(p), count)
+			page, _ := placeOf(hashOf(p)>>32, count)
 			if fill[page]++; fill[page] > mostEntries {
 				fits, fill[page] = false, 0
 			}
@@ -250,9 +267,8 @@ func tryNames(w io.Writer, n, count, atOnce int, each func(func(i uint32, p *wei
 		to := min(count, from+step)
 		entries = entries[:0]
 		err := each(func(i uint32, p *weir.Pseudonym) {
-			h := hashOf(p)
-			if at := pageOf(h, count); at >= from && at < to {
-				entries = append(entries, uint64(at-from)<<48|uint64(uint16(h))<<32|uint64(i))
+			if at, place := placeOf(hashOf(p)>>32, count); at >= from && at < to {
+				entries = append(entries, uint64(at-from)<<48|uint64(place)<<32|uint64(i))
 			}
 		})
 		if err != nil {

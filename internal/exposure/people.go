@@ -243,9 +243,8 @@ func (x *Index) idOf(p weir.Pseudonym) (id uint32, ok bool, err error) {
 	}
 	names := newNames([]weir.Pseudonym{p})
 	for _, s := range x.segs {
-		err = s.book.find(names, func(_, found uint32) { id, ok = found, true })
-		if ok || err != nil {
-			return id, ok, err
+		if err := s.book.find(names); err != nil || names.ids[0] != nobody {
+			return names.ids[0], err == nil, err
 		}
 	}
 	return 0, false, nil

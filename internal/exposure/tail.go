@@ -2,7 +2,6 @@ package exposure
 
 import (
 	"cmp"
-	"math"
 	"slices"
 
 	"weir"
@@ -15,13 +14,16 @@ type tail struct {
 	last     uint64 // digest of the last of them, or of the one before
 	tables   *tables
 	outs     []tailOutcome
-	people   []uint32 // numbers in names, outcome by outcome
+	people   []uint32 // numbers in names, outcome by outcome; without those of unsettled
 	sets     []uint32
 	loose    []loose // by place in outs
 	blocks   []blockEntry
 
 	who   []weir.Pseudonym
 	whoOf map[weir.Pseudonym]uint32
+
+	unsettled []weir.Pseudonym // people of the latest disclosures, not looked up yet
+	looks     []look           // memory of settle
 
 	names []weir.Pseudonym // of its people, in the order in which it met them
 	slots []uint64         // open addressing by hash: upper half of the hash, then the number in names plus one
@@ -47,13 +49,13 @@ func newTail(from uint64, base uint32, last uint64) *tail {
 func (t *tail) follow(from uint64, base uint32, last uint64) *tail {
 	n := newTail(from, base, last)
 	n.outs, n.people, n.sets, n.loose = t.outs[:0], t.people[:0], t.sets[:0], t.loose[:0]
-	n.names, n.ids, n.fresh, n.slots = t.names[:0], t.ids[:0], t.fresh[:0], t.slots
+	n.names, n.ids, n.fresh, n.slots, n.looks = t.names[:0], t.ids[:0], t.fresh[:0], t.slots, t.looks
 	clear(n.slots)
 	return n
 }
 
 // size is what batches are limited by.
-func (t *tail) size() int { return max(len(t.outs), len(t.people), int(t.to-t.from)) }
+func (t *tail) size() int { return max(len(t.outs), len(t.sets), int(t.to-t.from)) }
 
 // add takes in the ledger's next entry. It keeps nothing that the entry points to.
 func (t *tail) add(e *ledger.Entry) {
@@ -92,29 +94,49 @@ func (t *tail) outcome(at int64, o *weir.Outcome) {
 	}
 	for i := range o.Released {
 		r := &o.Released[i]
-		t.people = append(t.people, t.person(&r.DataSubject))
+		t.unsettled = append(t.unsettled, r.DataSubject)
 		t.sets = append(t.sets, uint32(t.tables.set(r.Classes)))
 	}
-	t.outs = append(t.outs, tailOutcome{at, o.Bytes, who, uint32(t.tables.shape(s)), uint32(len(t.people))})
+	if len(t.unsettled) >= settleAt {
+		t.settle()
+	}
+	t.outs = append(t.outs, tailOutcome{at, o.Bytes, who, uint32(t.tables.shape(s)), uint32(len(t.sets))})
 }
 
-// person returns the person's number in names, and gives the next one where there is none.
-func (t *tail) person(p *weir.Pseudonym) uint32 {
-	if 2*len(t.names) >= len(t.slots) {
+// settleAt is how many people are looked up together: the looks at the table, each of which waits for memory, then overlap.
+const settleAt = 256
+
+// settle looks up the people of the disclosures that were added since, and numbers those that are new.
+func (t *tail) settle() {
+	for 2*(len(t.names)+len(t.unsettled)) >= len(t.slots) {
 		t.slots = make([]uint64, 2*len(t.slots))
 		for n := range t.names {
 			h := hashOf(&t.names[n])
 			t.slots[t.slot(&t.names[n], h)] = h>>32<<32 | uint64(n+1)
 		}
 	}
-	h := hashOf(p)
-	at := t.slot(p, h)
-	if t.slots[at] == 0 {
-		t.names = append(t.names, *p)
-		t.slots[at] = h>>32<<32 | uint64(len(t.names))
+	t.looks = t.looks[:0]
+	for i := range t.unsettled {
+		h := hashOf(&t.unsettled[i])
+		t.looks = append(t.looks, look{h, t.slots[h&uint64(len(t.slots)-1)]})
 	}
-	return uint32(t.slots[at]) - 1
+	for i, l := range t.looks {
+		p, slot := &t.unsettled[i], l.slot
+		if slot == 0 || slot>>32 != l.hash>>32 || t.names[uint32(slot)-1] != *p {
+			at := t.slot(p, l.hash)
+			if t.slots[at] == 0 {
+				t.names = append(t.names, *p)
+				t.slots[at] = l.hash>>32<<32 | uint64(len(t.names))
+			}
+			slot = t.slots[at]
+		}
+		t.people = append(t.people, uint32(slot)-1)
+	}
+	t.unsettled = t.unsettled[:0]
 }
+
+// look is a hash and what stood in its slot; a slot that is taken never changes.
+type look struct{ hash, slot uint64 }
 
 // slot returns where the person stands, or may be put.
 func (t *tail) slot(p *weir.Pseudonym, h uint64) int {
@@ -151,29 +173,38 @@ func mix(h, v uint64) uint64 {
 // resolve gives their ids to the people that have none yet: those of the segments, or the next free ones in the order in
 // which the people were met.
 func (t *tail) resolve(segs []*segment) error {
-	from := len(t.ids)
-	if from == len(t.names) {
-		return nil
+	sought, err := t.seek(segs)
+	if err != nil {
+		return err
 	}
-	sought := newNames(t.names[from:])
-	ids := make([]uint32, len(sought.all))
-	known := make([]bool, len(ids))
+	return t.number(sought)
+}
+
+// seek looks for the people without ids in the segments.
+func (t *tail) seek(segs []*segment) (*names, error) {
+	t.settle()
+	sought := newNames(t.names[len(t.ids):])
 	for _, s := range segs {
-		if err := s.book.find(sought, func(at, id uint32) { ids[at], known[at] = id, true }); err != nil {
-			return err
+		if err := s.book.find(sought); err != nil {
+			return nil, err
 		}
 	}
-	for i := range ids {
-		if known[i] {
-			continue
+	return sought, nil
+}
+
+// number gives the people that were sought their ids.
+func (t *tail) number(sought *names) error {
+	from := uint32(len(t.ids))
+	for i, id := range sought.ids {
+		if id == nobody {
+			if uint64(t.base)+uint64(len(t.fresh)) >= nobody {
+				return doubt("more people than it can number")
+			}
+			id = t.base + uint32(len(t.fresh))
+			t.fresh = append(t.fresh, from+uint32(i))
 		}
-		if uint64(t.base)+uint64(len(t.fresh)) >= math.MaxUint32 {
-			return doubt("more people than it can number")
-		}
-		ids[i] = t.base + uint32(len(t.fresh))
-		t.fresh = append(t.fresh, uint32(from+i))
+		t.ids = append(t.ids, id)
 	}
-	t.ids = append(t.ids, ids...)
 	return nil
 }
 
@@ -184,32 +215,11 @@ func (t *tail) write(w *segmentWriter) error {
 		order[i] = uint32(i)
 	}
 	slices.SortFunc(order, func(a, b uint32) int { return slices.Compare(t.who[a][:], t.who[b][:]) })
-	starts, events := make([]int, len(t.who)+1), make([]int, len(t.who))
-	begin := uint32(0)
-	for i := range t.outs {
-		starts[t.outs[i].who+1]++
-		events[t.outs[i].who] += int(t.outs[i].end - begin)
-		begin = t.outs[i].end
-	}
-	for i := range t.who {
-		starts[i+1] += starts[i]
-	}
-	outs := make([]uint32, len(t.outs)) // by principal
-	fill := slices.Clone(starts)
-	for i := range t.outs {
-		at := &fill[t.outs[i].who]
-		outs[*at] = uint32(i)
-		*at++
-	}
+	sorted := t.byPrincipal(order)
 	pairs := make([]uint64, 0, len(t.people))
 	for _, who := range order {
-		list := outs[starts[who]:starts[who+1]]
-		w.begin(t.who[who], max(len(list), events[who]))
 		var err error
-		if pairs, err = t.writePrincipal(w, list, pairs); err != nil {
-			return err
-		}
-		if err := w.end(); err != nil {
+		if pairs, err = sorted.write(w, t.who[who], pairs); err != nil {
 			return err
 		}
 	}
@@ -233,8 +243,63 @@ func (t *tail) write(w *segmentWriter) error {
 	return w.finish(refs)
 }
 
-// writePrincipal writes one principal's outcomes and appends a pair of person and chunk for each disclosure.
-func (t *tail) writePrincipal(w *segmentWriter, list []uint32, pairs []uint64) ([]uint64, error) {
+// byPrincipal is a tail's outcomes and disclosures, those of one principal together.
+type byPrincipal struct {
+	loose  []loose
+	outs   []sortedOutcome
+	people []uint32 // ids
+	sets   []uint32
+}
+
+type sortedOutcome struct {
+	millis, bytes int64
+	shape         uint32
+	records       uint32
+	number        uint32 // in the tail
+	who           uint32
+}
+
+// byPrincipal puts the outcomes where they belong, for principals in that order.
+func (t *tail) byPrincipal(order []uint32) *byPrincipal {
+	s := &byPrincipal{
+		loose: t.loose, outs: make([]sortedOutcome, len(t.outs)), people: make([]uint32, len(t.people)), sets: make([]uint32, len(t.sets)),
+	}
+	type place struct{ out, event uint32 }
+	places := make([]place, len(t.who))
+	begin := uint32(0)
+	for i := range t.outs {
+		o := &t.outs[i]
+		places[o.who].out++
+		places[o.who].event += o.end - begin
+		begin = o.end
+	}
+	next := place{}
+	for _, who := range order {
+		size := places[who]
+		places[who] = next
+		next.out, next.event = next.out+size.out, next.event+size.event
+	}
+	begin = 0
+	for i := range t.outs {
+		o := &t.outs[i]
+		to := &places[o.who]
+		s.outs[to.out] = sortedOutcome{o.millis, o.bytes, o.shape, o.end - begin, uint32(i), o.who}
+		to.out++
+		for ; begin < o.end; begin++ {
+			s.people[to.event], s.sets[to.event] = t.ids[t.people[begin]], t.sets[begin]
+			to.event++
+		}
+	}
+	return s
+}
+
+// write takes the first principal's outcomes off and writes them. It appends a pair of person and chunk for each disclosure.
+func (s *byPrincipal) write(w *segmentWriter, name weir.Pseudonym, pairs []uint64) ([]uint64, error) {
+	n, events := 0, 0
+	for ; n < len(s.outs) && s.outs[n].who == s.outs[0].who; n++ {
+		events += int(s.outs[n].records)
+	}
+	w.begin(name, max(n, events))
 	var piece chunk
 	turn := func() error {
 		number, err := w.append(&piece)
@@ -244,30 +309,30 @@ func (t *tail) writePrincipal(w *segmentWriter, list []uint32, pairs []uint64) (
 		piece.reset()
 		return err
 	}
-	for _, n := range list {
-		o := &t.outs[n]
-		from := uint32(0)
-		if n > 0 {
-			from = t.outs[n-1].end
-		}
-		if len(piece.millis) > 0 && piece.size()+int(o.end-from) > w.sizes.chunk || len(piece.millis) == w.sizes.chunk {
+	for i := range s.outs[:n] {
+		o := &s.outs[i]
+		if len(piece.millis) > 0 && piece.size()+int(o.records) > w.sizes.chunk || len(piece.millis) == w.sizes.chunk {
 			if err := turn(); err != nil {
 				return nil, err
 			}
 		}
-		if at, ok := slices.BinarySearchFunc(t.loose, int(n), func(l loose, n int) int { return cmp.Compare(l.outcome, n) }); ok {
-			l := t.loose[at]
+		if at, ok := slices.BinarySearchFunc(s.loose, int(o.number), func(l loose, n int) int { return cmp.Compare(l.outcome, n) }); ok {
+			l := s.loose[at]
 			l.outcome = len(piece.millis)
 			piece.loose = append(piece.loose, l)
 		}
 		piece.millis, piece.shapes = append(piece.millis, uint64(o.millis)), append(piece.shapes, uint64(o.shape))
-		piece.bytes, piece.records = append(piece.bytes, uint64(o.bytes)), append(piece.records, uint64(o.end-from))
-		for i := from; i < o.end; i++ {
-			piece.people = append(piece.people, uint64(t.ids[t.people[i]]))
-			piece.sets = append(piece.sets, uint64(t.sets[i]))
+		piece.bytes, piece.records = append(piece.bytes, uint64(o.bytes)), append(piece.records, uint64(o.records))
+		for e := range o.records {
+			piece.people, piece.sets = append(piece.people, uint64(s.people[e])), append(piece.sets, uint64(s.sets[e]))
 		}
+		s.people, s.sets = s.people[o.records:], s.sets[o.records:]
 	}
-	return pairs, turn()
+	s.outs = s.outs[n:]
+	if err := turn(); err != nil {
+		return nil, err
+	}
+	return pairs, w.end()
 }
 
 // lookUp returns the id of a person whom the tail gave it.
