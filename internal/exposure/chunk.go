@@ -22,6 +22,7 @@ type chunk struct {
 	noBytes bool  // decode leaves bytes out
 	ends    []int // of each outcome's disclosures; filled by finish
 	scratch []uint64
+	rest    []uint64
 }
 
 // loose is what one outcome released of people who could not be named.
@@ -50,13 +51,18 @@ func (c *chunk) add(o *chunk) {
 	c.people, c.sets = append(c.people, o.people...), append(c.sets, o.sets...)
 }
 
-func (c *chunk) finish() {
+// finish works out where each outcome's disclosures end; it reports false if there are more than a chunk can have.
+func (c *chunk) finish() bool {
 	c.ends = c.ends[:0]
-	at := 0
+	at := uint64(0)
 	for _, n := range c.records {
-		at += int(n)
-		c.ends = append(c.ends, at)
+		at += n
+		c.ends = append(c.ends, int(at))
+		if n > mostInChunk || at > mostInChunk {
+			return false
+		}
 	}
+	return true
 }
 
 // between returns the outcomes whose time is in [from, to).
@@ -78,11 +84,13 @@ func (c *chunk) disclosures(first, end int) (from, to int) {
 }
 
 // On disk a chunk is: uvarint outcomes, disclosures, loose rows | uvarint first time | columns of gaps between times, shapes,
-// bytes, records | byte form, columns of people and sets | loose rows | columnPad bytes. People are ids as they are (form 0),
-// or where that is shorter zigzag differences (form 1), as of a caller that walks through everybody.
+// records, bytes for each record, bytes left over | byte form, columns of people and sets | loose rows | columnPad bytes.
+// The bits of the form say what the columns hold: of people not ids but, where that is shorter, zigzag differences, as of a
+// caller that walks through everybody; of sets one for each outcome that has disclosures, where they have it in common.
 const (
-	plainPeople = 0
-	stepPeople  = 1
+	stepPeople = 1 << iota
+	commonSets
+	unknownForm
 )
 
 // mostInChunk bounds the memory that a chunk which is not what it was can ask for. An answer that the guard releases has
@@ -99,13 +107,23 @@ func appendChunk(dst []byte, c *chunk) []byte {
 	}
 	dst = appendColumn(dst, c.scratch)
 	dst = appendColumn(dst, c.shapes)
-	dst = appendColumn(dst, c.bytes)
 	dst = appendColumn(dst, c.records)
+	c.scratch, c.rest = c.scratch[:0], c.rest[:0]
+	for i, n := range c.bytes {
+		c.scratch, c.rest = append(c.scratch, n/max(c.records[i], 1)), append(c.rest, n%max(c.records[i], 1))
+	}
+	dst = appendColumn(dst, c.scratch)
+	dst = appendColumn(dst, c.rest)
 	if len(c.people) > 0 {
-		form, steps := c.steps()
-		dst = append(dst, form)
-		dst = appendColumn(dst, steps)
-		dst = appendColumn(dst, c.sets)
+		at := len(dst)
+		form, people := c.steps()
+		dst = appendColumn(append(dst, 0), people)
+		sets, common := c.setsInCommon()
+		if common {
+			form |= commonSets
+		}
+		dst[at] = form
+		dst = appendColumn(dst, sets)
 	}
 	for _, l := range c.loose {
 		for _, n := range [...]uint64{uint64(l.outcome), l.people, l.set} {
@@ -131,7 +149,27 @@ func (c *chunk) steps() (form byte, vals []uint64) {
 	if bits.Len64(sum/uint64(len(c.people)))+2 < bits.Len64(most-least) {
 		return stepPeople, c.scratch
 	}
-	return plainPeople, c.people
+	return 0, c.people
+}
+
+// setsInCommon returns one set for each outcome that has disclosures, if they all have it, and else all sets.
+func (c *chunk) setsInCommon() (sets []uint64, common bool) {
+	c.rest = c.rest[:0]
+	at := 0
+	for _, n := range c.records {
+		if n == 0 {
+			continue
+		}
+		set := c.sets[at]
+		for _, other := range c.sets[at : at+int(n)] {
+			if other != set {
+				return c.sets, false
+			}
+		}
+		c.rest = append(c.rest, set)
+		at += int(n)
+	}
+	return c.rest, true
 }
 
 // limits are the sizes of what a chunk's numbers refer to.
@@ -160,18 +198,14 @@ func (c *chunk) decode(raw []byte, lim limits) error {
 		c.millis[i+1] = first
 	}
 	c.shapes = d.column(outcomes, c.shapes)
-	if c.bytes = c.bytes[:0]; c.noBytes {
-		d.skip(outcomes)
-	} else {
-		c.bytes = d.column(outcomes, c.bytes)
-	}
 	c.records = d.column(outcomes, c.records)
-	form := byte(plainPeople)
+	if d.bad || !c.finish() || c.ends[outcomes-1] != events {
+		return doubt("a chunk's records do not add up")
+	}
+	c.decodeBytes(&d)
 	c.people, c.sets = c.people[:0], c.sets[:0]
 	if events > 0 {
-		form = d.byte()
-		c.people = d.column(events, c.people)
-		c.sets = d.column(events, c.sets)
+		c.decodePeople(&d)
 	}
 	for range loose {
 		l := looseRow(&d)
@@ -180,37 +214,76 @@ func (c *chunk) decode(raw []byte, lim limits) error {
 		}
 		c.loose = append(c.loose, l)
 	}
-	if d.bad || len(d.rest) != columnPad || form > stepPeople {
+	if d.bad || len(d.rest) != columnPad {
 		return doubt("a chunk cannot be read")
 	}
-	if form == stepPeople {
+	if most(c.shapes) >= uint64(lim.shapes) || events > 0 && (most(c.people) >= uint64(lim.people) || most(c.sets) >= uint64(lim.sets)) {
+		return doubt("a chunk names what its segment does not have")
+	}
+	return nil
+}
+
+func (c *chunk) decodeBytes(d *decoder) {
+	c.bytes = c.bytes[:0]
+	if c.noBytes {
+		d.skip(len(c.records))
+		d.skip(len(c.records))
+		return
+	}
+	c.bytes = d.column(len(c.records), c.bytes)
+	c.rest = d.column(len(c.records), c.rest)
+	if d.bad {
+		return
+	}
+	for i, n := range c.records {
+		c.bytes[i] = c.bytes[i]*max(n, 1) + c.rest[i]
+	}
+}
+
+// decodePeople reads the people and sets of the disclosures, of which there is at least one.
+func (c *chunk) decodePeople(d *decoder) {
+	events := c.ends[len(c.ends)-1]
+	form := d.byte()
+	c.people = d.column(events, c.people)
+	if form&commonSets == 0 {
+		c.sets = d.column(events, c.sets)
+	} else {
+		outcomes := 0
+		for _, n := range c.records {
+			if n > 0 {
+				outcomes++
+			}
+		}
+		c.rest = d.column(outcomes, c.rest)
+	}
+	if d.bad || form >= unknownForm {
+		d.bad = true
+		return
+	}
+	if form&stepPeople != 0 {
 		before := uint64(0)
 		for i, z := range c.people {
 			before += uint64(int64(z>>1) ^ -int64(z&1))
 			c.people[i] = before
 		}
 	}
-	return c.check(events, lim)
+	if form&commonSets != 0 {
+		c.sets = grown(c.sets, events)
+		at, outcome := 0, 0
+		for _, n := range c.records {
+			if n == 0 {
+				continue
+			}
+			for end := at + int(n); at < end; at++ {
+				c.sets[at] = c.rest[outcome]
+			}
+			outcome++
+		}
+	}
 }
 
 func looseRow(d *decoder) loose {
 	return loose{outcome: d.count(mostInChunk), people: d.uvarint(), set: d.uvarint()}
-}
-
-func (c *chunk) check(events int, lim limits) error {
-	total := uint64(0)
-	for _, n := range c.records {
-		if n > uint64(events) {
-			return doubt("a chunk's records do not add up")
-		}
-		total += n
-	}
-	if total != uint64(events) || most(c.people) >= uint64(lim.people) && events > 0 ||
-		most(c.shapes) >= uint64(lim.shapes) || events > 0 && most(c.sets) >= uint64(lim.sets) {
-		return doubt("a chunk names what its segment does not have")
-	}
-	c.finish()
-	return nil
 }
 
 func most(vals []uint64) (m uint64) {

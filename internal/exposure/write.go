@@ -3,6 +3,7 @@ package exposure
 import (
 	"bufio"
 	"encoding/binary"
+	"fmt"
 	"hash/crc32"
 	"io"
 	"slices"
@@ -86,7 +87,9 @@ func (w *segmentWriter) flush() error {
 	if len(c.millis) == 0 {
 		return nil
 	}
-	c.finish()
+	if !c.finish() {
+		return fmt.Errorf("an outcome has more than %d disclosures", mostInChunk)
+	}
 	if err := w.count(c); err != nil {
 		return err
 	}
