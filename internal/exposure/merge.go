@@ -107,25 +107,28 @@ func (m *merger) chunks(p part) error {
 
 func (m *merger) people() error {
 	base, n := m.in[0].book.base, 0
+	var books []*book
 	for _, s := range m.in {
 		if s.book.base != base+uint32(n) {
 			return doubt("%s does not number people on from the segment before", s.name)
 		}
 		n += s.book.n
+		books = append(books, &s.book)
 	}
-	return m.w.people(base, n, func(visit func(uint32, *weir.Pseudonym)) error {
-		for _, s := range m.in {
-			column := s.book.reader(64)
-			for i := range s.book.n {
-				p, err := s.book.name(column, s.book.base+uint32(i))
+	column := func(visit func(*weir.Pseudonym)) error {
+		for _, b := range books {
+			column := b.reader(64)
+			for i := range b.n {
+				p, err := b.name(column, b.base+uint32(i))
 				if err != nil {
 					return err
 				}
-				visit(s.book.base-base+uint32(i), &p)
+				visit(&p)
 			}
 		}
 		return nil
-	})
+	}
+	return m.w.people(base, n, column, func(visit func(hash, id uint32) error) error { return byHash(books, base, n, visit) })
 }
 
 // references merges the second orders, some people at a time.

@@ -15,16 +15,16 @@ import (
 // pages hold their names, each page of pageSize bytes with a CRC-32C at its end:
 //
 //	column  namesPerPage pseudonyms in the order of ids
-//	names   a name's 32-bit hash times the number of pages is its page (upper half) and its place in there (lower half):
-//	        u16 entries, u16 upper half of the place for each, in their order, u32 id less the base for each
+//	names   a name's 32-bit hash times the number of pages, less its lower 32 bits, is its page: u16 entries, u32 hash of
+//	        each in their order, u32 id less the base for each
 //
 // So a name is found with one page of each, and many names, sorted by hash, with one pass over both: names stand in the
-// pages in the order of their hashes, and about where an even spread would put them. It takes 23.5 bytes for a person.
+// pages in the order of their hashes, and about where an even spread would put them. It takes some 26.4 bytes for a person.
 const (
 	pageSize     = 4096
 	namesPerPage = (pageSize - 4) / 16
-	mostEntries  = (pageSize - 4 - 2) / 6
-	aimEntries   = 560
+	mostEntries  = (pageSize - 4 - 2) / 8
+	aimEntries   = 400 // five standard deviations below the most
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -39,11 +39,11 @@ func hashOf(p *weir.Pseudonym) uint64 {
 	return h ^ h>>32
 }
 
-// placeOf returns where among the pages a name with these upper 32 bits of its hash stands.
-func placeOf(h uint64, pages int) (page int, place uint16) {
-	at := h * uint64(pages)
-	return int(at >> 32), uint16(at >> 16)
-}
+// shortHash is the hash that pages of names go by.
+func shortHash(p *weir.Pseudonym) uint32 { return uint32(hashOf(p) >> 32) }
+
+// pageOf returns the page of names that a hash is in.
+func pageOf(hash uint32, pages int) int { return int(uint64(hash) * uint64(pages) >> 32) }
 
 // sealPage puts the CRC at the page's end.
 func sealPage(page []byte) {
@@ -120,30 +120,34 @@ func (b *book) name(column *pages, id uint32) (p weir.Pseudonym, err error) {
 }
 
 // namePage is a page of names.
-type namePage struct{ places, ids []byte }
+type namePage struct{ hashes, ids []byte }
 
-func (p *namePage) len() int           { return len(p.places) / 2 }
-func (p *namePage) place(i int) uint16 { return binary.LittleEndian.Uint16(p.places[2*i:]) }
-func (p *namePage) id(i int) uint32    { return binary.LittleEndian.Uint32(p.ids[4*i:]) }
+func (p *namePage) len() int          { return len(p.hashes) / 4 }
+func (p *namePage) hash(i int) uint32 { return binary.LittleEndian.Uint32(p.hashes[4*i:]) }
+func (p *namePage) id(i int) uint32   { return binary.LittleEndian.Uint32(p.ids[4*i:]) }
 
-// read takes the page out of its bytes.
-func (p *namePage) read(b []byte) error {
-	n := int(binary.LittleEndian.Uint16(b))
-	if n > mostEntries {
-		return doubt("a page of names has %d entries", n)
+// namePage returns a page out of a reader of the book's names.
+func (b *book) namePage(names *pages, number int) (p namePage, err error) {
+	raw, err := names.get(number)
+	if err != nil {
+		return p, err
 	}
-	p.places, p.ids = b[2:2+2*n], b[2+2*n:2+6*n]
-	return nil
+	n := int(binary.LittleEndian.Uint16(raw))
+	if n > mostEntries {
+		return p, doubt("a page of names has %d entries", n)
+	}
+	return namePage{raw[2 : 2+4*n], raw[2+4*n : 2+8*n]}, nil
 }
 
-// seek returns the first entry whose place is no lower. Hashes are spread evenly, so it is near where it is looked for.
-func (p *namePage) seek(place uint16) int {
+// seek returns the first entry whose hash is no lower. Hashes are spread evenly, so it is near where it is looked for.
+func (p *namePage) seek(hash uint32, pages int) int {
 	n := p.len()
-	i := int(place) * n >> 16
-	for i > 0 && p.place(i-1) >= place {
+	within := uint64(hash) * uint64(pages) & math.MaxUint32
+	i := int(within * uint64(n) >> 32)
+	for i > 0 && p.hash(i-1) >= hash {
 		i--
 	}
-	for i < n && p.place(i) < place {
+	for i < n && p.hash(i) < hash {
 		i++
 	}
 	return i
@@ -156,14 +160,14 @@ const nobody = math.MaxUint32
 type names struct {
 	all   []weir.Pseudonym
 	ids   []uint32 // what was found; nobody for the rest
-	order []uint64 // of the rest: upper half of the hash, then the place in all, by hash
+	order []uint64 // of the rest: hash and place in all, by hash
 }
 
 func newNames(all []weir.Pseudonym) *names {
 	n := &names{all: all, ids: make([]uint32, len(all)), order: make([]uint64, len(all))}
 	for i := range all {
 		n.ids[i] = nobody
-		n.order[i] = hashOf(&all[i])>>32<<32 | uint64(i)
+		n.order[i] = uint64(shortHash(&all[i]))<<32 | uint64(i)
 	}
 	n.order = sortPairs(n.order, make([]uint64, len(all)))
 	return n
@@ -196,22 +200,18 @@ func (b *book) find(n *names) error {
 
 // candidates returns a pair of id and place in all for each name that a person of the book may have.
 func (b *book) candidates(order []uint64) (pairs []uint64, err error) {
-	pages := newPages(b.src, b.names, b.pages, aheadFor(len(order), b.pages))
+	names := newPages(b.src, b.names, b.pages, aheadFor(len(order), b.pages))
 	var page namePage
 	now := -1
 	for _, o := range order {
-		at, place := placeOf(o>>32, b.pages)
-		if at != now {
-			raw, err := pages.get(at)
-			if err == nil {
-				err = page.read(raw)
-			}
-			if err != nil {
+		hash := uint32(o >> 32)
+		if at := pageOf(hash, b.pages); at != now {
+			if page, err = b.namePage(names, at); err != nil {
 				return nil, err
 			}
 			now = at
 		}
-		for i := page.seek(place); i < page.len() && page.place(i) == place; i++ {
+		for i := page.seek(hash, b.pages); i < page.len() && page.hash(i) == hash; i++ {
 			id := page.id(i)
 			if int64(id) >= int64(b.n) {
 				return nil, doubt("a name has an id that nobody has")
@@ -230,68 +230,122 @@ func aheadFor(wanted, all int) int {
 	return 1
 }
 
-// hashesAtOnce bounds the memory of writeNames: the column is read once for each so many people.
-const hashesAtOnce = 4 << 20
+// nameCursor goes through a book's names in the order of their hashes.
+type nameCursor struct {
+	book  *book
+	names *pages
+	page  namePage
+	next  int // page
+	at    int // entry in page
+}
 
-// writeNames writes the pages of names for n people whose column get reads; it returns how many pages it wrote.
-func writeNames(w io.Writer, n, atOnce int, each func(func(i uint32, p *weir.Pseudonym)) error) (int, error) {
-	for count := max(1, n/aimEntries); ; count += count/8 + 1 {
-		fits, err := tryNames(io.Discard, n, count, atOnce, each, true)
+func (b *book) cursor() *nameCursor {
+	return &nameCursor{book: b, names: newPages(b.src, b.names, b.pages, 64)}
+}
+
+// below calls visit for each of the next names whose hash is below the limit, with hash and id less the book's base.
+func (c *nameCursor) below(limit uint64, visit func(hash, id uint32)) (err error) {
+	for {
+		for ; c.at < c.page.len(); c.at++ {
+			hash := c.page.hash(c.at)
+			if uint64(hash) >= limit {
+				return nil
+			}
+			visit(hash, c.page.id(c.at))
+		}
+		if c.next == c.book.pages || c.book.n == 0 {
+			return nil
+		}
+		if c.page, err = c.book.namePage(c.names, c.next); err != nil {
+			return err
+		}
+		c.next, c.at = c.next+1, 0
+	}
+}
+
+// byHash visits the names of several books whose ids follow one another, in the order of their hashes and of ids less base.
+func byHash(books []*book, base uint32, n int, visit func(hash, id uint32) error) error {
+	cursors := make([]*nameCursor, len(books))
+	for i, b := range books {
+		cursors[i] = b.cursor()
+	}
+	const atOnce = 1 << 16
+	step := uint64(1<<32)/(uint64(n)/atOnce+1) + 1
+	var pairs, scratch []uint64
+	for from := uint64(0); from < 1<<32; from += step {
+		pairs = pairs[:0]
+		for i, c := range cursors {
+			offset := books[i].base - base
+			err := c.below(from+step, func(hash, id uint32) { pairs = append(pairs, (uint64(hash)-from)<<32|uint64(id+offset)) })
+			if err != nil {
+				return err
+			}
+		}
+		scratch = slices.Grow(scratch[:0], len(pairs))[:len(pairs)]
+		for _, p := range sortPairs(pairs, scratch) {
+			if err := visit(uint32(p>>32+from), uint32(p)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// writeNames writes the pages of names for n people, whose hashes and ids less the base each visits in order, as often as it
+// is called. It returns how many pages it wrote.
+func writeNames(w io.Writer, n int, each func(func(hash, id uint32) error) error) (int, error) {
+	count := max(1, n/aimEntries)
+	for {
+		seen, fits, fill := 0, true, make([]uint16, count)
+		err := each(func(hash, _ uint32) error {
+			seen++
+			if at := pageOf(hash, count); fill[at] < mostEntries {
+				fill[at]++
+			} else {
+				fits = false
+			}
+			return nil
+		})
+		if err == nil && seen != n {
+			err = doubt("%d people have %d names", n, seen)
+		}
 		if err != nil {
 			return 0, err
 		}
 		if fits {
-			_, err := tryNames(w, n, count, atOnce, each, false)
-			return count, err
+			break
 		}
+		count += count/8 + 1
 	}
-}
-
-// tryNames reports whether no page overflows; with countOnly it writes nothing.
-func tryNames(w io.Writer, n, count, atOnce int, each func(func(i uint32, p *weir.Pseudonym)) error, countOnly bool) (bool, error) {
-	if countOnly {
-		fill := make([]uint16, count)
-		fits := true
-		err := each(func(_ uint32, p *weir.Pseudonym) {
-			page, _ := placeOf(hashOf(p)>>32, count)
-			if fill[page]++; fill[page] > mostEntries {
-				fits, fill[page] = false, 0
-			}
-		})
-		return fits, err
-	}
-	step := max(1, min(count, atOnce/(aimEntries+1)))
 	page := make([]byte, pageSize)
-	var entries []uint64
-	for from := 0; from < count; from += step {
-		to := min(count, from+step)
-		entries = entries[:0]
-		err := each(func(i uint32, p *weir.Pseudonym) {
-			if at, place := placeOf(hashOf(p)>>32, count); at >= from && at < to {
-				entries = append(entries, uint64(at-from)<<48|uint64(place)<<32|uint64(i))
+	now, hashes, ids := 0, make([]uint32, 0, mostEntries), make([]uint32, 0, mostEntries)
+	turn := func() error {
+		b := binary.LittleEndian.AppendUint16(page[:0], uint16(len(hashes)))
+		for _, list := range [][]uint32{hashes, ids} {
+			for _, n := range list {
+				b = binary.LittleEndian.AppendUint32(b, n)
 			}
-		})
-		if err != nil {
-			return false, err
 		}
-		slices.Sort(entries)
-		for at := from; at < to; at++ {
-			k := 0
-			for k < len(entries) && int(entries[k]>>48) == at-from {
-				k++
-			}
-			clear(page)
-			binary.LittleEndian.PutUint16(page, uint16(k))
-			for i, e := range entries[:k] {
-				binary.LittleEndian.PutUint16(page[2+2*i:], uint16(e>>32))
-				binary.LittleEndian.PutUint32(page[2+2*k+4*i:], uint32(e))
-			}
-			sealPage(page)
-			if _, err := w.Write(page); err != nil {
-				return false, err
-			}
-			entries = entries[k:]
-		}
+		clear(page[len(b):])
+		sealPage(page)
+		now, hashes, ids = now+1, hashes[:0], ids[:0]
+		_, err := w.Write(page)
+		return err
 	}
-	return true, nil
+	err := each(func(hash, id uint32) error {
+		for now < pageOf(hash, count) {
+			if err := turn(); err != nil {
+				return err
+			}
+		}
+		if len(hashes) == mostEntries {
+			return doubt("names are not in the order of their hashes")
+		}
+		hashes, ids = append(hashes, hash), append(ids, id)
+		return nil
+	})
+	for err == nil && now < count {
+		err = turn()
+	}
+	return count, err
 }

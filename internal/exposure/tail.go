@@ -223,13 +223,7 @@ func (t *tail) write(w *segmentWriter) error {
 			return err
 		}
 	}
-	err := w.people(t.base, len(t.fresh), func(visit func(uint32, *weir.Pseudonym)) error {
-		for i, n := range t.fresh {
-			visit(uint32(i), &t.names[n])
-		}
-		return nil
-	})
-	if err != nil {
+	if err := t.writePeople(w); err != nil {
 		return err
 	}
 	refs := w.references()
@@ -241,6 +235,29 @@ func (t *tail) write(w *segmentWriter) error {
 	}
 	w.seg.blocks = t.blocks
 	return w.finish(refs)
+}
+
+// writePeople writes the names of the people whom the tail met first.
+func (t *tail) writePeople(w *segmentWriter) error {
+	order := make([]uint64, len(t.fresh))
+	for i, n := range t.fresh {
+		order[i] = uint64(shortHash(&t.names[n]))<<32 | uint64(i)
+	}
+	order = sortPairs(order, make([]uint64, len(order)))
+	column := func(visit func(*weir.Pseudonym)) error {
+		for _, n := range t.fresh {
+			visit(&t.names[n])
+		}
+		return nil
+	}
+	return w.people(t.base, len(t.fresh), column, func(visit func(hash, id uint32) error) error {
+		for _, o := range order {
+			if err := visit(uint32(o>>32), uint32(o)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // byPrincipal is a tail's outcomes and disclosures, those of one principal together.

@@ -18,11 +18,10 @@ type sizes struct {
 	bucket int // disclosures or outcomes from which on a bucket is kept
 	batch  int // disclosures or outcomes held in memory before they become a segment
 	live   int // the same once the ledger's end has been reached
-	hashes int // names sorted at once
 	list   int // people whose rows are held in memory while a list is made
 }
 
-var usualSizes = sizes{chunk: 4096, bucket: 16384, batch: 1 << 20, live: 64 << 10, hashes: hashesAtOnce, list: 4 << 20}
+var usualSizes = sizes{chunk: 4096, bucket: 16384, batch: 1 << 20, live: 64 << 10, list: 4 << 20}
 
 // segmentWriter writes a segment: principals by pseudonym with begin, append and end, then people, then references, finish.
 type segmentWriter struct {
@@ -211,8 +210,9 @@ func (w *segmentWriter) end() (err error) {
 	return err
 }
 
-// people writes the names of the n people from base on; each visits them in the order of ids, as often as it is called.
-func (w *segmentWriter) people(base uint32, n int, each func(func(i uint32, p *weir.Pseudonym)) error) error {
+// people writes the names of the n people from base on: column visits them in the order of ids; hashes visits their hashes, in
+// order, and ids less the base, as often as it is called.
+func (w *segmentWriter) people(base uint32, n int, column func(func(*weir.Pseudonym)) error, hashes func(func(hash, id uint32) error) error) error {
 	w.seg.book = book{base: base, n: n}
 	if n == 0 {
 		return nil
@@ -232,7 +232,7 @@ func (w *segmentWriter) people(base uint32, n int, each func(func(i uint32, p *w
 		clear(page)
 		page = page[:0]
 	}
-	err := each(func(_ uint32, p *weir.Pseudonym) {
+	err := column(func(p *weir.Pseudonym) {
 		if page = append(page, p[:]...); len(page) == namesPerPage*len(p) {
 			turn()
 		}
@@ -247,7 +247,7 @@ func (w *segmentWriter) people(base uint32, n int, each func(func(i uint32, p *w
 		return err
 	}
 	w.seg.book.names = w.off
-	w.seg.book.pages, err = writeNames(writerFunc(w.write), n, w.sizes.hashes, each)
+	w.seg.book.pages, err = writeNames(writerFunc(w.write), n, hashes)
 	return err
 }
 
