@@ -2,7 +2,9 @@ package exposure
 
 import (
 	"encoding/binary"
+	"errors"
 	"math/bits"
+	"slices"
 	"sort"
 
 	"weir"
@@ -19,8 +21,11 @@ type chunk struct {
 	sets    []uint64 // the class set of each disclosure
 	loose   []loose
 
-	noBytes bool  // decode leaves bytes out
-	ends    []int // of each outcome's disclosures; filled by finish
+	ends []int // of each outcome's disclosures; filled by finish
+
+	first              uint64 // the first time, and what was not read yet: see open
+	rawTimes, rawBytes []byte
+
 	scratch []uint64
 	rest    []uint64
 }
@@ -180,29 +185,31 @@ type limits struct {
 
 // decode reads what appendChunk wrote and checks every number against the limits.
 func (c *chunk) decode(raw []byte, lim limits) error {
+	if err := c.open(raw, lim); err != nil {
+		return err
+	}
+	return errors.Join(c.loadTimes(), c.loadBytes())
+}
+
+// open reads all but the times and bytes, which loadTimes and loadBytes read from raw when they are wanted.
+func (c *chunk) open(raw []byte, lim limits) error {
 	d := decoder{rest: raw}
 	outcomes, events, loose := d.count(mostInChunk), d.count(mostInChunk), d.count(mostInChunk)
-	first := d.uvarint()
+	c.first = d.uvarint()
 	if d.bad || outcomes == 0 {
 		return doubt("a chunk cannot be read")
 	}
-	c.loose = c.loose[:0]
-	c.scratch = d.column(outcomes-1, c.scratch)
-	if d.bad {
-		return doubt("a chunk's times cannot be read")
-	}
-	c.millis = grown(c.millis, outcomes)
-	c.millis[0] = first
-	for i, gap := range c.scratch {
-		first += gap
-		c.millis[i+1] = first
-	}
+	c.loose, c.millis, c.bytes = c.loose[:0], c.millis[:0], c.bytes[:0]
+	c.rawTimes = d.rest
+	d.skip(outcomes - 1)
 	c.shapes = d.column(outcomes, c.shapes)
 	c.records = d.column(outcomes, c.records)
 	if d.bad || !c.finish() || c.ends[outcomes-1] != events {
 		return doubt("a chunk's records do not add up")
 	}
-	c.decodeBytes(&d)
+	c.rawBytes = d.rest
+	d.skip(outcomes)
+	d.skip(outcomes)
 	c.people, c.sets = c.people[:0], c.sets[:0]
 	if events > 0 {
 		c.decodePeople(&d)
@@ -217,27 +224,61 @@ func (c *chunk) decode(raw []byte, lim limits) error {
 	if d.bad || len(d.rest) != columnPad {
 		return doubt("a chunk cannot be read")
 	}
-	if most(c.shapes) >= uint64(lim.shapes) || events > 0 && (most(c.people) >= uint64(lim.people) || most(c.sets) >= uint64(lim.sets)) {
+	if !below(c.shapes, uint64(lim.shapes)) || !below(c.people, uint64(lim.people)) || !below(c.sets, uint64(lim.sets)) {
 		return doubt("a chunk names what its segment does not have")
 	}
 	return nil
 }
 
-func (c *chunk) decodeBytes(d *decoder) {
-	c.bytes = c.bytes[:0]
-	if c.noBytes {
-		d.skip(len(c.records))
-		d.skip(len(c.records))
-		return
+// loadTimes reads the times, if that was not done yet.
+func (c *chunk) loadTimes() error {
+	if len(c.millis) > 0 {
+		return nil
 	}
+	d := decoder{rest: c.rawTimes}
+	c.scratch = d.column(len(c.records)-1, c.scratch)
+	if d.bad {
+		return doubt("a chunk's times cannot be read")
+	}
+	c.millis = grown(c.millis, len(c.records))
+	c.millis[0] = c.first
+	at := c.first
+	for i, gap := range c.scratch {
+		at += gap
+		c.millis[i+1] = at
+	}
+	return nil
+}
+
+// loadBytes reads the bytes, if that was not done yet.
+func (c *chunk) loadBytes() error {
+	if len(c.bytes) > 0 {
+		return nil
+	}
+	d := decoder{rest: c.rawBytes}
 	c.bytes = d.column(len(c.records), c.bytes)
 	c.rest = d.column(len(c.records), c.rest)
 	if d.bad {
-		return
+		return doubt("a chunk's bytes cannot be read")
 	}
 	for i, n := range c.records {
 		c.bytes[i] = c.bytes[i]*max(n, 1) + c.rest[i]
 	}
+	return nil
+}
+
+// alike reports whether the outcomes all have disclosures, of one shape and class set.
+func (c *chunk) alike() bool {
+	return len(c.people) > 0 && same(c.shapes) && same(c.sets) && !slices.Contains(c.records, 0)
+}
+
+func same(vals []uint64) bool {
+	for _, v := range vals {
+		if v != vals[0] {
+			return false
+		}
+	}
+	return true
 }
 
 // decodePeople reads the people and sets of the disclosures, of which there is at least one.
@@ -286,11 +327,13 @@ func looseRow(d *decoder) loose {
 	return loose{outcome: d.count(mostInChunk), people: d.uvarint(), set: d.uvarint()}
 }
 
-func most(vals []uint64) (m uint64) {
+// below reports whether all values are below the limit, which is at most 2^63.
+func below(vals []uint64, limit uint64) bool {
+	bad := uint64(0) // its highest bit
 	for _, v := range vals {
-		m = max(m, v)
+		bad |= v | (limit - 1 - v)
 	}
-	return m
+	return len(vals) == 0 || bad>>63 == 0
 }
 
 // A shape is what outcomes share: route, unit, and what became of the response.

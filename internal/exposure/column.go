@@ -20,6 +20,7 @@ const (
 	riceColumn   = 128
 	riceEscape   = 24
 	riceMost     = 40
+	widestReach  = 57 // bits that eight bytes hold behind any bit of the first
 )
 
 // columnPad is how many bytes must follow a column, so that its last bits can be read eight bytes at a time.
@@ -208,6 +209,16 @@ func unpack(vals []uint64, src []byte, least uint64, width int) {
 		}
 	default:
 		mask, at := uint64(1)<<width-1, 0
+		per := widestReach / width // values in one read
+		for len(vals) >= per {
+			word := binary.LittleEndian.Uint64(src[at>>3:]) >> (at & 7)
+			for i := range vals[:per] {
+				vals[i] = least + word&mask
+				word >>= width
+			}
+			vals = vals[per:]
+			at += per * width
+		}
 		for i := range vals {
 			vals[i] = least + binary.LittleEndian.Uint64(src[at>>3:])>>(at&7)&mask
 			at += width
@@ -222,24 +233,30 @@ func unrice(vals []uint64, src []byte, least uint64, k int) bool {
 		if at >= end {
 			return false
 		}
-		q := bits.TrailingZeros64(^(binary.LittleEndian.Uint64(src[at>>3:]) >> (at & 7)))
-		if q >= riceEscape {
-			at += riceEscape
-			if at+64 > end {
-				return false
-			}
-			low := binary.LittleEndian.Uint64(src[at>>3:]) >> (at & 7) & (1<<32 - 1)
-			at += 32
-			vals[i] = least + (low | binary.LittleEndian.Uint64(src[at>>3:])>>(at&7)<<32)
-			at += 32
+		word := binary.LittleEndian.Uint64(src[at>>3:]) >> (at & 7) // its lowest 57 bits are the code's
+		q := bits.TrailingZeros64(^word)
+		if q+1+k <= widestReach && q < riceEscape {
+			vals[i] = least + (uint64(q)<<k | word>>(q+1)&mask)
+			at += q + 1 + k
 			continue
 		}
-		at += q + 1
-		if at+k > end {
+		if q < riceEscape {
+			at += q + 1
+			if at+k > end {
+				return false
+			}
+			vals[i] = least + (uint64(q)<<k | binary.LittleEndian.Uint64(src[at>>3:])>>(at&7)&mask)
+			at += k
+			continue
+		}
+		at += riceEscape
+		if at+64 > end {
 			return false
 		}
-		vals[i] = least + (uint64(q)<<k | binary.LittleEndian.Uint64(src[at>>3:])>>(at&7)&mask)
-		at += k
+		low := binary.LittleEndian.Uint64(src[at>>3:]) >> (at & 7) & (1<<32 - 1)
+		at += 32
+		vals[i] = least + (low | binary.LittleEndian.Uint64(src[at>>3:])>>(at&7)<<32)
+		at += 32
 	}
-	return true
+	return at <= end
 }

@@ -34,8 +34,8 @@ type Options struct {
 // reading. A file that is not as it was written, or a ledger that is not the one that was read, makes the index begin anew.
 //
 // One process owns the folder and writes to it. Any other one reads the segments, and the ledger's end itself; where it
-// cannot, it makes a temporary index. Memory, beside a bounded part for each segment and each 4,096 disclosures (some 60
-// bytes): at most a million disclosures that are about to become a segment (some 100 MB, only while much is read anew), and
+// cannot, it makes a temporary index. Memory, beside a bounded part for each segment and each 8,192 disclosures (some 60
+// bytes): at most four million disclosures that are about to become segments (some 400 MB, only while much is read anew), and
 // an eighth of a byte for each person, for each class set in a question or a merge.
 //
 // All methods may be called at the same time.
@@ -275,6 +275,7 @@ func (x *Index) refresh(ctx context.Context) error {
 
 // advance reads on until the ledger's end, and writes segments as it goes.
 func (x *Index) advance(ctx context.Context) error {
+	anew := false
 	for x.Damage() == nil {
 		ended, err := x.read()
 		if err != nil {
@@ -288,11 +289,12 @@ func (x *Index) advance(ctx context.Context) error {
 			if err := x.seal(); err != nil {
 				return err
 			}
-			old, err := x.compact(true)
+			old, err := x.compact(x.grown(anew))
 			return errors.Join(err, x.drop(old))
 		case ended:
 			return nil
 		case x.writes():
+			anew = true
 			err = x.catchUp(ctx)
 		default:
 			err = x.wait(ctx)
@@ -335,7 +337,7 @@ func (x *Index) catchUp(ctx context.Context) error {
 		sealed := make(chan error, 1)
 		go func() {
 			var err error
-			if old, err = x.compact(false); err == nil {
+			if old, err = x.compact(x.alike()); err == nil {
 				kept, err = x.keep(full)
 			}
 			sealed <- err
@@ -452,21 +454,35 @@ func (x *Index) keep(t *tail) (*segment, error) {
 	return s, nil
 }
 
-// compact merges the newest segments where they have become as large together as the one before: so there are at most as
-// many as the logarithm of their disclosures, and each disclosure is written that often. While much is read anew it waits
-// until there are mergeAtOnce of one size.
-func (x *Index) compact(ended bool) (old []*segment, err error) {
+// grown returns from where on segments are merged when the ledger's end is reached: where those that follow one have become
+// as large together as it. So there are at most as many as the logarithm of their disclosures, and each disclosure is written
+// that often. After much was read anew, half as large is enough: mostly one segment remains then.
+func (x *Index) grown(anew bool) int {
 	from, later := len(x.segs), 0
 	for i := len(x.segs) - 1; i >= 0; i-- {
 		size := max(x.segs[i].events, x.segs[i].outcomes)
-		if size <= later {
+		if size <= later || anew && size <= 2*later {
 			from = i
 		}
 		later += size
 	}
-	if !ended {
-		from = x.alike()
+	return from
+}
+
+// mergeAtOnce is how many segments of one size are merged while the ledger's end is far.
+const mergeAtOnce = 16
+
+// alike returns where the newest mergeAtOnce segments begin, if the first of them is no larger than mergeAtOnce/2 of the last.
+func (x *Index) alike() int {
+	from := len(x.segs) - mergeAtOnce
+	if from < 0 || x.segs[from].events > mergeAtOnce/2*max(1, x.segs[len(x.segs)-1].events) {
+		return len(x.segs)
 	}
+	return from
+}
+
+// compact merges the segments from one on, and returns those that are to be dropped.
+func (x *Index) compact(from int) (old []*segment, err error) {
 	if from == len(x.segs) {
 		return nil, nil
 	}
@@ -492,18 +508,6 @@ func (x *Index) drop(old []*segment) error {
 		errs = append(errs, x.dir.remove(o.name))
 	}
 	return errors.Join(errs...)
-}
-
-// mergeAtOnce is how many segments of one size are merged while the ledger's end is far.
-const mergeAtOnce = 16
-
-// alike returns where the newest mergeAtOnce segments begin, if the first of them is no larger than mergeAtOnce/2 of the last.
-func (x *Index) alike() int {
-	from := len(x.segs) - mergeAtOnce
-	if from < 0 || x.segs[from].events > mergeAtOnce/2*max(1, x.segs[len(x.segs)-1].events) {
-		return len(x.segs)
-	}
-	return from
 }
 
 // write writes a segment's file and opens it.

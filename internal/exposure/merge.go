@@ -40,7 +40,6 @@ type merger struct {
 	in           []*segment
 	shapes, sets [][]uint64 // the new numbers, by segment
 	moved        [][]uint32 // the new number of each chunk, by segment
-	reader       chunkReader
 }
 
 // part is a principal's place in one of the segments.
@@ -57,6 +56,8 @@ func (m *merger) principals() error {
 		p, q := &m.in[a.seg].who[a.party].name, &m.in[b.seg].who[b.party].name
 		return cmp.Or(slices.Compare(p[:], q[:]), cmp.Compare(a.seg, b.seg))
 	})
+	read := m.readAhead(parts)
+	defer read.stop()
 	for len(parts) > 0 {
 		name := m.in[parts[0].seg].who[parts[0].party].name
 		n, outcomes, events := 0, 0, 0
@@ -68,8 +69,13 @@ func (m *merger) principals() error {
 		}
 		m.w.begin(name, max(outcomes, events))
 		for _, p := range parts[:n] {
-			if err := m.chunks(p); err != nil {
-				return err
+			who := &m.in[p.seg].who[p.party]
+			for i := who.from; i < who.to; i++ {
+				number, err := m.append(read)
+				if err != nil {
+					return err
+				}
+				m.moved[p.seg][i] = uint32(number)
 			}
 		}
 		if err := m.w.end(); err != nil {
@@ -80,27 +86,72 @@ func (m *merger) principals() error {
 	return nil
 }
 
-func (m *merger) chunks(p part) error {
-	s := m.in[p.seg]
-	for n := s.who[p.party].from; n < s.who[p.party].to; n++ {
-		c, err := m.reader.read(s, n)
-		if err != nil {
-			return err
+func (m *merger) append(read *readAhead) (number int, err error) {
+	r := <-read.ready
+	if r.err != nil {
+		return 0, r.err
+	}
+	number, err = m.w.append(&r.chunk)
+	read.free <- r
+	return number, err
+}
+
+// readAhead reads chunks while others are written.
+type readAhead struct {
+	free, ready chan *numbered
+	end         chan struct{} // closed when no more are wanted
+	ended       chan struct{} // closed when nothing is read any more
+}
+
+// numbered is a chunk with the new segment's numbers.
+type numbered struct {
+	chunkReader
+	err error
+}
+
+func (r *readAhead) stop() {
+	close(r.end)
+	<-r.ended
+}
+
+// readAhead begins to read the chunks of the parts, in order.
+func (m *merger) readAhead(parts []part) *readAhead {
+	const ahead = 16
+	r := &readAhead{make(chan *numbered, ahead), make(chan *numbered, ahead), make(chan struct{}), make(chan struct{})}
+	for range ahead {
+		r.free <- &numbered{}
+	}
+	go func() {
+		defer close(r.ended)
+		for _, p := range parts {
+			who := &m.in[p.seg].who[p.party]
+			for i := who.from; i < who.to; i++ {
+				select {
+				case <-r.end:
+					return
+				case n := <-r.free:
+					n.err = m.read(&n.chunkReader, p.seg, i)
+					r.ready <- n // there is room for all of them
+				}
+			}
 		}
-		for i, x := range c.shapes {
-			c.shapes[i] = m.shapes[p.seg][x]
-		}
-		for i, x := range c.sets {
-			c.sets[i] = m.sets[p.seg][x]
-		}
-		for i, l := range c.loose {
-			c.loose[i].set = m.sets[p.seg][l.set]
-		}
-		number, err := m.w.append(c)
-		if err != nil {
-			return err
-		}
-		m.moved[p.seg][n] = uint32(number)
+	}()
+	return r
+}
+
+func (m *merger) read(r *chunkReader, seg, number int) error {
+	c, err := r.read(m.in[seg], number)
+	if err != nil {
+		return err
+	}
+	for i, x := range c.shapes {
+		c.shapes[i] = m.shapes[seg][x]
+	}
+	for i, x := range c.sets {
+		c.sets[i] = m.sets[seg][x]
+	}
+	for i, l := range c.loose {
+		c.loose[i].set = m.sets[seg][l.set]
 	}
 	return nil
 }

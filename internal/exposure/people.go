@@ -46,8 +46,9 @@ func (l *lister) run() error {
 	size := uint32(min(uint64(people), uint64(l.x.opts.sizes.list)))
 	l.rows = make([]row, size)
 	for from := uint64(0); from < uint64(people); from += uint64(size) {
-		clear(l.rows)
-		l.base = uint32(from)
+		if l.base = uint32(from); from > 0 {
+			clear(l.rows)
+		}
 		if err := l.gather(func(id uint32, at int64, set weir.ClassSet) { l.rows[id-l.base].saw(at, set) }); err != nil {
 			return err
 		}
@@ -148,7 +149,6 @@ func (l *lister) gather(visit func(id uint32, at int64, set weir.ClassSet)) erro
 	if l.rows != nil {
 		least, most = l.base, uint32(min(uint64(l.base)+uint64(len(l.rows))-1, math.MaxUint32))
 	}
-	t.reader.chunk.noBytes = true
 	var lens *lens
 	var of *segment
 	err := l.each(func(s *segment, p *party) error {
@@ -160,7 +160,10 @@ func (l *lister) gather(visit func(id uint32, at int64, set weir.ClassSet)) erro
 			if info.last < t.from || info.first >= t.to || info.events == 0 || info.most < least || info.least > most {
 				continue
 			}
-			c, err := t.reader.read(s, i)
+			c, err := t.reader.open(s, i)
+			if err == nil {
+				err = c.loadTimes()
+			}
 			if err != nil {
 				return err
 			}
@@ -267,7 +270,6 @@ func (x *Index) accounting(subject weir.Pseudonym) ([]weir.Disclosure, error) {
 		return list, err
 	}
 	var reader chunkReader
-	reader.chunk.noBytes = true
 	for _, s := range x.segs {
 		if id >= s.people() {
 			continue
@@ -277,7 +279,10 @@ func (x *Index) accounting(subject weir.Pseudonym) ([]weir.Disclosure, error) {
 			return nil, err
 		}
 		for _, n := range chunks {
-			c, err := reader.read(s, int(n))
+			c, err := reader.open(s, int(n))
+			if err == nil {
+				err = c.loadTimes()
+			}
 			if err != nil {
 				return nil, err
 			}

@@ -2,6 +2,7 @@ package exposure
 
 import (
 	"encoding/binary"
+	"errors"
 	"hash/crc32"
 	"io"
 	"os"
@@ -102,12 +103,21 @@ type chunkReader struct {
 }
 
 func (r *chunkReader) read(s *segment, n int) (*chunk, error) {
+	c, err := r.open(s, n)
+	if err != nil {
+		return nil, err
+	}
+	return c, errors.Join(c.loadTimes(), c.loadBytes())
+}
+
+// open reads the chunk without its times and bytes, which can be loaded until the next one is read.
+func (r *chunkReader) open(s *segment, n int) (*chunk, error) {
 	raw, err := s.read(s.chunks[n].blob, r.raw)
 	if err != nil {
 		return nil, err
 	}
 	r.raw = raw
-	return &r.chunk, r.chunk.decode(raw, s.limits())
+	return &r.chunk, r.chunk.open(raw, s.limits())
 }
 
 // openSegment opens the file of that path.

@@ -2,7 +2,6 @@ package exposure
 
 import (
 	"cmp"
-	"math/bits"
 	"slices"
 
 	"weir"
@@ -24,20 +23,6 @@ type tally struct {
 
 	reader chunkReader
 	buf    []byte
-}
-
-// pool is the people of one class set: those added one by one, and the sets of buckets, which wait until distinct.
-type pool struct {
-	classes weir.ClassSet
-	ids     idset
-	loaded  bool // ids has members
-	sets    []pooled
-}
-
-type pooled struct {
-	seg   *segment
-	at    blob
-	count uint64
 }
 
 func newTally(q Query) *tally {
@@ -144,12 +129,18 @@ func (t *tally) party(s *segment, l *lens, n int) error {
 			}
 			if c == nil {
 				var err error
-				if c, err = t.reader.read(s, i); err != nil {
+				if c, err = t.reader.open(s, i); err == nil {
+					err = c.loadBytes()
+				}
+				if err != nil {
 					return err
 				}
 			}
-			first, end := c.between(r.from, r.to)
-			found = t.chunk(s.tables, l, c, first, end) || found
+			some, err := t.chunk(s.tables, l, c, info, r)
+			if err != nil {
+				return err
+			}
+			found = found || some
 		}
 	}
 	if found {
@@ -228,8 +219,58 @@ func (t *tally) released(s *shape, responses, bytes uint64) {
 	g.Bytes += int64(bytes)
 }
 
-// chunk adds the outcomes from one to another, and reports whether something personal in them was asked for.
-func (t *tally) chunk(tb *tables, l *lens, c *chunk, first, end int) (found bool) {
+// chunk adds the chunk's outcomes in an interval, and reports whether something personal in them was asked for.
+func (t *tally) chunk(tb *tables, l *lens, c *chunk, info *chunkInfo, r interval) (found bool, err error) {
+	first, end := 0, len(c.records)
+	whole := r.from <= info.first && info.last < r.to
+	alike := c.alike()
+	if !whole || !alike {
+		if err := c.loadTimes(); err != nil {
+			return false, err
+		}
+	}
+	if !whole {
+		first, end = c.between(r.from, r.to)
+	}
+	switch {
+	case first == end:
+		return false, nil
+	case alike:
+		seen := interval{info.first, info.last}
+		if !whole {
+			seen = interval{int64(c.millis[first]), int64(c.millis[end-1])}
+		}
+		found = t.alike(tb, l, c, first, end, seen)
+	default:
+		found = t.outcomes(tb, l, c, first, end)
+	}
+	return t.loose(tb, l, c, first, end) || found, nil
+}
+
+// alike adds outcomes that differ in time, bytes and people only.
+func (t *tally) alike(tb *tables, l *lens, c *chunk, first, end int, seen interval) (found bool) {
+	s := c.shapes[0]
+	if !l.shapes[s] {
+		return false
+	}
+	bytes := uint64(0)
+	for _, n := range c.bytes[first:end] {
+		bytes += n
+	}
+	t.released(&tb.shapes[s], uint64(end-first), bytes)
+	p := l.pools[c.sets[0]]
+	if p == nil {
+		return false
+	}
+	from, to := c.disclosures(first, end)
+	p.addAll(c.people[from:to])
+	t.all.saw(uint64(to-from), seen.from, seen.to)
+	t.unit(tb.shapes[s].unit)
+	return true
+}
+
+// outcomes adds outcomes one by one.
+func (t *tally) outcomes(tb *tables, l *lens, c *chunk, first, end int) (found bool) {
 	event, _ := c.disclosures(first, end)
 	for i := first; i < end; i++ {
 		s := c.shapes[i]
@@ -241,19 +282,16 @@ func (t *tally) chunk(tb *tables, l *lens, c *chunk, first, end int) (found bool
 		before := t.all.count
 		for ; event < c.ends[i]; event++ {
 			if p := l.pools[c.sets[event]]; p != nil {
-				p.ids.add(uint32(c.people[event]))
-				p.loaded = true
+				p.add(uint32(c.people[event]))
 				t.all.saw(1, int64(c.millis[i]), int64(c.millis[i]))
 			}
 		}
-		if t.all.count > before && !found {
-			found = true
-		}
 		if t.all.count > before {
+			found = true
 			t.unit(tb.shapes[s].unit)
 		}
 	}
-	return t.loose(tb, l, c, first, end) || found
+	return found
 }
 
 // unit notes a unit; a look is cheaper than a store, and there are few.
@@ -305,8 +343,8 @@ func (t *tally) tail(tl *tail) {
 		found := false
 		for e := begin; e < o.end; e++ {
 			if p := l.pools[tl.sets[e]]; p != nil {
-				p.ids.add(tl.ids[tl.people[e]])
-				p.loaded, found = true, true
+				p.add(tl.ids[tl.people[e]])
+				found = true
 				t.all.saw(1, o.millis, o.millis)
 			}
 		}
@@ -325,109 +363,4 @@ func (t *tally) tail(tl *tail) {
 			t.principals[tl.who[i]] = true
 		}
 	}
-}
-
-// distinct counts the people, all and by class.
-func (t *tally) distinct() (people int, byClass map[string]int, err error) {
-	byClass = map[string]int{}
-	var pools []*pool
-	for _, p := range t.pools {
-		if p.loaded || len(p.sets) > 0 {
-			pools = append(pools, p)
-		}
-	}
-	if len(pools) == 0 {
-		return 0, byClass, nil
-	}
-	if p := pools[0]; len(pools) == 1 && !p.loaded && len(p.sets) == 1 { // counted when it was written
-		for _, name := range p.classes.Names() {
-			byClass[name] = int(p.sets[0].count)
-		}
-		return int(p.sets[0].count), byClass, nil
-	}
-	blocks := 0
-	for _, p := range pools {
-		for _, x := range p.sets {
-			if t.buf, err = x.seg.read(x.at, t.buf); err == nil {
-				err = p.ids.uniteRaw(t.buf, x.seg.people())
-			}
-			if err != nil {
-				return 0, nil, err
-			}
-		}
-		blocks = max(blocks, len(p.ids.blocks))
-	}
-	// Classes that are in the same pools have the same people; everybody is in one of all of them.
-	groups := map[string]*group{}
-	groupOf := func(class weir.ClassSet) *group {
-		key := make([]byte, len(pools))
-		g := &group{}
-		for i, p := range pools {
-			if p.classes&class != 0 || class == 0 {
-				key[i] = 1
-				g.pools = append(g.pools, p)
-			}
-		}
-		if have := groups[string(key)]; have != nil {
-			return have
-		}
-		groups[string(key)] = g
-		return g
-	}
-	whole := groupOf(0)
-	of := map[string]*group{}
-	for _, p := range pools {
-		for set := p.classes; set != 0; set &= set - 1 {
-			class := set & -set
-			of[class.String()] = groupOf(class)
-		}
-	}
-	for n := range blocks {
-		for _, g := range groups {
-			g.count += countUnion(g.pools, n)
-		}
-	}
-	for name, g := range of {
-		byClass[name] = g.count
-	}
-	return whole.count, byClass, nil
-}
-
-// group is pools whose people are counted together.
-type group struct {
-	pools []*pool
-	count int
-}
-
-// countUnion counts who is in any of the pools, in one block of ids.
-func countUnion(pools []*pool, n int) (count int) {
-	var only *idblock
-	var sum idblock
-	several := false
-	for _, p := range pools {
-		if n >= len(p.ids.blocks) || p.ids.blocks[n] == nil {
-			continue
-		}
-		b := p.ids.blocks[n]
-		if only == nil {
-			only = b
-			continue
-		}
-		if !several {
-			sum, several = *only, true
-		}
-		for i, w := range b {
-			sum[i] |= w
-		}
-	}
-	switch {
-	case only == nil:
-		return 0
-	case !several:
-		return only.count()
-	}
-	for _, w := range sum {
-		count += bits.OnesCount64(w)
-	}
-	return count
 }

@@ -21,7 +21,7 @@ type sizes struct {
 	list   int // people whose rows are held in memory while a list is made
 }
 
-var usualSizes = sizes{chunk: 4096, bucket: 16384, batch: 1 << 20, live: 64 << 10, list: 4 << 20}
+var usualSizes = sizes{chunk: 8192, bucket: 64 << 10, batch: 2 << 20, live: 64 << 10, list: 4 << 20}
 
 // segmentWriter writes a segment: principals by pseudonym with begin, append and end, then people, then references, finish.
 type segmentWriter struct {
@@ -117,7 +117,6 @@ func (w *segmentWriter) flush() error {
 
 // count feeds the buckets, and notes which cells the principal has something in.
 func (w *segmentWriter) count(c *chunk) error {
-	w.all.feed(c, 0, len(c.millis), w.cells)
 	me := len(w.seg.who)
 	mark := func(n int) {
 		for n >= len(w.seen) {
@@ -143,6 +142,7 @@ func (w *segmentWriter) count(c *chunk) error {
 		mark(w.cells.number(cell{int(c.shapes[l.outcome]), int(l.set), true}))
 	}
 	if !w.heavy {
+		w.all.feed(c, 0, len(c.millis), w.cells)
 		return nil
 	}
 	for from := 0; from < len(c.millis); {
@@ -187,6 +187,8 @@ func (w *segmentWriter) close(level int) error {
 		up.add(a)
 		up.number, up.parts = number, up.parts+1
 		up.lone = kept && up.parts == 1
+	} else {
+		w.all.add(a)
 	}
 	a.clear()
 	return nil
