@@ -24,6 +24,7 @@ type world struct {
 	now   time.Time
 	sizes sizes
 	index *Index
+	plain bool // outcomes differ in principal, time, bytes and people only
 
 	left int // changes of files until the crash; below 0 for none
 }
@@ -37,6 +38,7 @@ func newWorld(rt *rapid.T, dir string) *world {
 		chunk: pick("chunk", 1, 2, 5, 4096), bucket: pick("bucket", 1, 2, 4, 1000), batch: pick("batch", 1, 3, 10, 1000),
 		live: pick("live", 1, 2, 6, 1000), list: pick("list", 1, 3, 1000),
 	}
+	w.plain = rapid.IntRange(0, 3).Draw(rt, "plain") == 0
 	w.openLog()
 	w.openIndex()
 	return w
@@ -81,6 +83,14 @@ func somebody(n int) weir.Pseudonym {
 func (w *world) body() ledger.Body {
 	rt := w.rt
 	who := principal(rapid.IntRange(1, 3).Draw(rt, "who"))
+	if w.plain {
+		o := disclosed(1, "GET /a", weir.Set(weir.Name))
+		o.Principal, o.Bytes = who, rapid.Int64Range(0, 5000).Draw(rt, "bytes")
+		for range rapid.SampledFrom([]int{1, 1, 1, 4}).Draw(rt, "records") {
+			o.Released = append(o.Released, weir.Record{DataSubject: somebody(rapid.IntRange(0, 40).Draw(rt, "person")), Classes: weir.Set(weir.Name)})
+		}
+		return o
+	}
 	switch rapid.IntRange(0, 11).Draw(rt, "kind") {
 	case 0:
 		return &ledger.Block{Principal: who, Cause: ledger.ByQuota, People: 3, Quota: 3, Window: time.Hour}
