@@ -6,13 +6,13 @@ import (
 )
 
 // Buckets answer for long times without the disclosures in them. A principal with much has, in each segment, one for each
-// day, 8 days, 64 and 512 days (of Unix time, in UTC) in which there is enough; the segment has one over everything. A bucket
+// day, 32 days and 1,024 days (of Unix time, in UTC) in which there is enough; the segment has one over everything. A bucket
 // holds for each shape the responses and bytes, and for each cell the disclosures, their first and last time, and the set of
 // people. They only repeat what the chunks say: an answer at whose edges a bucket does not fit reads chunks there.
 const (
-	levels     = 4
+	levels     = 3
 	dayMillis  = 24 * 60 * 60 * 1000
-	levelWidth = 8 // buckets of one level in one of the next
+	levelWidth = 32 // buckets of one level in one of the next
 	everything = levels
 )
 

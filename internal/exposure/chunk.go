@@ -1,13 +1,12 @@
 package exposure
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"math/bits"
 	"slices"
 	"sort"
-
-	"weir"
 )
 
 // A chunk is a run of one principal's outcomes, in the ledger's order, and the disclosures in them. Its columns are those of
@@ -17,7 +16,7 @@ type chunk struct {
 	shapes  []uint64 // what kind of outcome it was
 	bytes   []uint64 // upstream body bytes that were released
 	records []uint64 // how many disclosures each outcome has
-	people  []uint64 // dense ids, outcome by outcome
+	people  []uint64 // dense ids, outcome by outcome, in each in order
 	sets    []uint64 // the class set of each disclosure
 	loose   []loose
 
@@ -25,6 +24,10 @@ type chunk struct {
 
 	first              uint64 // the first time, and what was not read yet: see open
 	rawTimes, rawBytes []byte
+
+	kinds  []kind   // of the outcomes, the most frequent first; for appendChunk, and from open
+	ranks  []uint64 // each outcome's kind
+	kindOf map[kind]int
 
 	scratch []uint64
 	rest    []uint64
@@ -39,7 +42,7 @@ type loose struct {
 
 func (c *chunk) reset() {
 	c.millis, c.shapes, c.bytes, c.records = c.millis[:0], c.shapes[:0], c.bytes[:0], c.records[:0]
-	c.people, c.sets, c.loose, c.ends = c.people[:0], c.sets[:0], c.loose[:0], c.ends[:0]
+	c.people, c.sets, c.loose, c.ends, c.kinds = c.people[:0], c.sets[:0], c.loose[:0], c.ends[:0], c.kinds[:0]
 }
 
 // size is what a chunk's limit counts.
@@ -88,13 +91,13 @@ func (c *chunk) disclosures(first, end int) (from, to int) {
 	return from, max(from, to)
 }
 
-// On disk a chunk is: uvarint outcomes, disclosures, loose rows | uvarint first time | columns of gaps between times, shapes,
-// records, bytes for each record, bytes left over | byte form, columns of people and sets | loose rows | columnPad bytes.
-// The bits of the form say what the columns hold: of people not ids but, where that is shorter, zigzag differences, as of a
-// caller that walks through everybody; of sets one for each outcome that has disclosures, where they have it in common.
+// On disk a chunk is: uvarint outcomes, disclosures, loose rows, first time, kinds | the kinds, the most frequent first, each as
+// uvarint shape, records, and class set plus one | columns of the outcomes' kinds, gaps between times, bytes for each record,
+// bytes left over | byte form, columns of the first person of each outcome that has one, of gaps between the people of one
+// outcome, and of the sets of disclosures whose outcome's kind has none | loose rows | columnPad bytes. With form 1 the first
+// people are not ids but zigzag differences from the last one before, as of a caller that walks through everybody.
 const (
 	stepPeople = 1 << iota
-	commonSets
 	unknownForm
 )
 
@@ -102,17 +105,27 @@ const (
 // fewer records.
 const mostInChunk = 1 << 21
 
+// kind is what many outcomes of a chunk share.
+type kind struct {
+	shape   uint64
+	records uint64
+	set     uint64 // one more than the class set that all of an outcome's disclosures have; 0 if they have no such set
+}
+
 func appendChunk(dst []byte, c *chunk) []byte {
-	for _, n := range [...]uint64{uint64(len(c.millis)), uint64(len(c.people)), uint64(len(c.loose)), c.millis[0]} {
+	c.classify()
+	for _, n := range [...]uint64{uint64(len(c.millis)), uint64(len(c.people)), uint64(len(c.loose)), c.millis[0], uint64(len(c.kinds))} {
 		dst = binary.AppendUvarint(dst, n)
 	}
+	for _, k := range c.kinds {
+		dst = binary.AppendUvarint(binary.AppendUvarint(binary.AppendUvarint(dst, k.shape), k.records), k.set)
+	}
+	dst = appendColumn(dst, c.ranks)
 	c.scratch = c.scratch[:0]
 	for i, t := range c.millis[1:] {
 		c.scratch = append(c.scratch, t-c.millis[i])
 	}
 	dst = appendColumn(dst, c.scratch)
-	dst = appendColumn(dst, c.shapes)
-	dst = appendColumn(dst, c.records)
 	c.scratch, c.rest = c.scratch[:0], c.rest[:0]
 	for i, n := range c.bytes {
 		c.scratch, c.rest = append(c.scratch, n/max(c.records[i], 1)), append(c.rest, n%max(c.records[i], 1))
@@ -120,15 +133,10 @@ func appendChunk(dst []byte, c *chunk) []byte {
 	dst = appendColumn(dst, c.scratch)
 	dst = appendColumn(dst, c.rest)
 	if len(c.people) > 0 {
-		at := len(dst)
-		form, people := c.steps()
-		dst = appendColumn(append(dst, 0), people)
-		sets, common := c.setsInCommon()
-		if common {
-			form |= commonSets
-		}
-		dst[at] = form
-		dst = appendColumn(dst, sets)
+		dst = append(dst, c.splitPeople())
+		dst = appendColumn(dst, c.scratch)
+		dst = appendColumn(dst, c.rest)
+		dst = appendColumn(dst, c.ownSets())
 	}
 	for _, l := range c.loose {
 		for _, n := range [...]uint64{uint64(l.outcome), l.people, l.set} {
@@ -138,43 +146,111 @@ func appendChunk(dst []byte, c *chunk) []byte {
 	return append(dst, make([]byte, columnPad)...)
 }
 
-// steps returns the people's column in the form that is likely to be shorter.
-func (c *chunk) steps() (form byte, vals []uint64) {
-	c.scratch = c.scratch[:0]
-	least, most, sum, before := c.people[0], c.people[0], uint64(0), uint64(0)
-	for _, p := range c.people {
-		step := int64(p - before)
-		zigzag := uint64(step)<<1 ^ uint64(step>>63)
-		c.scratch = append(c.scratch, zigzag)
-		if before != 0 || len(c.scratch) > 1 {
-			sum += zigzag
+// classify fills kinds and ranks.
+func (c *chunk) classify() {
+	if c.kindOf == nil {
+		c.kindOf = map[kind]int{}
+	}
+	clear(c.kindOf)
+	c.kinds, c.ranks = c.kinds[:0], c.ranks[:0]
+	var counts []int
+	now, last := kind{shape: 1 << 63}, 0
+	at := uint64(0)
+	for i, n := range c.records {
+		k := kind{c.shapes[i], n, commonSet(c.sets[at : at+n])}
+		at += n
+		if k != now {
+			place, ok := c.kindOf[k]
+			if !ok {
+				place = len(c.kinds)
+				c.kindOf[k] = place
+				c.kinds, counts = append(c.kinds, k), append(counts, 0)
+			}
+			now, last = k, place
 		}
-		least, most, before = min(least, p), max(most, p), p
+		counts[last]++
+		c.ranks = append(c.ranks, uint64(last))
 	}
-	if bits.Len64(sum/uint64(len(c.people)))+2 < bits.Len64(most-least) {
-		return stepPeople, c.scratch
+	order := make([]int, len(c.kinds)) // places by how often
+	for i := range order {
+		order[i] = i
 	}
-	return 0, c.people
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(counts[b], counts[a]) })
+	kinds, rank := make([]kind, len(order)), make([]uint64, len(order))
+	for r, place := range order {
+		kinds[r], rank[place] = c.kinds[place], uint64(r)
+	}
+	for i, place := range c.ranks {
+		c.ranks[i] = rank[place]
+	}
+	c.kinds = append(c.kinds[:0], kinds...)
 }
 
-// setsInCommon returns one set for each outcome that has disclosures, if they all have it, and else all sets.
-func (c *chunk) setsInCommon() (sets []uint64, common bool) {
-	c.rest = c.rest[:0]
+// commonSet is a kind's set for an outcome whose disclosures have these.
+func commonSet(sets []uint64) uint64 {
+	if len(sets) == 0 {
+		return 0
+	}
+	for _, s := range sets {
+		if s != sets[0] {
+			return 0
+		}
+	}
+	return sets[0] + 1
+}
+
+// splitPeople puts the columns of people into scratch and rest, in the form that is likely to be shorter.
+func (c *chunk) splitPeople() (form byte) {
+	c.scratch, c.rest = c.scratch[:0], c.rest[:0]
+	least, most, sum, before := c.people[0], c.people[0], uint64(0), c.people[0]
 	at := 0
 	for _, n := range c.records {
 		if n == 0 {
 			continue
 		}
-		set := c.sets[at]
-		for _, other := range c.sets[at : at+int(n)] {
-			if other != set {
-				return c.sets, false
-			}
-		}
-		c.rest = append(c.rest, set)
+		people := c.people[at : at+int(n)]
 		at += int(n)
+		sum += zigzag(people[0], before)
+		least, most = min(least, people[0]), max(most, people[0])
+		c.scratch, before = append(c.scratch, people[0]), people[0]
+		for _, p := range people[1:] {
+			c.rest, before = append(c.rest, p-before), p
+		}
 	}
-	return c.rest, true
+	if bits.Len64(sum/uint64(len(c.scratch)))+2 >= bits.Len64(most-least) {
+		return 0
+	}
+	at, before = 0, 0
+	first := 0
+	for _, n := range c.records {
+		if n == 0 {
+			continue
+		}
+		c.scratch[first] = zigzag(c.people[at], before)
+		at += int(n)
+		before = c.people[at-1]
+		first++
+	}
+	return stepPeople
+}
+
+// zigzag is the step from one id to another, small where it is short.
+func zigzag(to, from uint64) uint64 {
+	step := int64(to - from)
+	return uint64(step)<<1 ^ uint64(step>>63)
+}
+
+// ownSets returns the sets of the disclosures whose outcome's kind has none.
+func (c *chunk) ownSets() []uint64 {
+	c.rest = c.rest[:0]
+	at := uint64(0)
+	for i, n := range c.records {
+		if c.kinds[c.ranks[i]].set == 0 {
+			c.rest = append(c.rest, c.sets[at:at+n]...)
+		}
+		at += n
+	}
+	return c.rest
 }
 
 // limits are the sizes of what a chunk's numbers refer to.
@@ -196,21 +272,17 @@ func (c *chunk) open(raw []byte, lim limits) error {
 	d := decoder{rest: raw}
 	outcomes, events, loose := d.count(mostInChunk), d.count(mostInChunk), d.count(mostInChunk)
 	c.first = d.uvarint()
-	if d.bad || outcomes == 0 {
-		return doubt("a chunk cannot be read")
-	}
-	c.loose, c.millis, c.bytes = c.loose[:0], c.millis[:0], c.bytes[:0]
-	c.rawTimes = d.rest
-	d.skip(outcomes - 1)
-	c.shapes = d.column(outcomes, c.shapes)
-	c.records = d.column(outcomes, c.records)
-	if d.bad || !c.finish() || c.ends[outcomes-1] != events {
+	c.reset()
+	c.decodeKinds(&d, lim)
+	c.ranks = d.column(outcomes, c.ranks)
+	if d.bad || outcomes == 0 || !below(c.ranks, uint64(len(c.kinds))) || !c.spread(events) {
 		return doubt("a chunk's records do not add up")
 	}
+	c.rawTimes = d.rest
+	d.skip(outcomes - 1)
 	c.rawBytes = d.rest
 	d.skip(outcomes)
 	d.skip(outcomes)
-	c.people, c.sets = c.people[:0], c.sets[:0]
 	if events > 0 {
 		c.decodePeople(&d)
 	}
@@ -224,10 +296,47 @@ func (c *chunk) open(raw []byte, lim limits) error {
 	if d.bad || len(d.rest) != columnPad {
 		return doubt("a chunk cannot be read")
 	}
-	if !below(c.shapes, uint64(lim.shapes)) || !below(c.people, uint64(lim.people)) || !below(c.sets, uint64(lim.sets)) {
+	if !below(c.people, uint64(lim.people)) || !below(c.sets, uint64(lim.sets)) {
 		return doubt("a chunk names what its segment does not have")
 	}
 	return nil
+}
+
+func (c *chunk) decodeKinds(d *decoder, lim limits) {
+	for range d.count(len(d.rest)) {
+		k := kind{d.uvarint(), d.uvarint(), d.uvarint()}
+		if k.shape >= uint64(lim.shapes) || k.records > mostInChunk || k.set > uint64(lim.sets) || k.set > 0 && k.records == 0 {
+			d.bad = true
+		}
+		if d.bad {
+			return
+		}
+		c.kinds = append(c.kinds, k)
+	}
+}
+
+// spread fills shapes, records, ends, and the sets that are in the kinds. It reports false if the outcomes do not have so many
+// disclosures.
+func (c *chunk) spread(events int) bool {
+	n := len(c.ranks)
+	c.shapes, c.records, c.sets = grown(c.shapes, n), grown(c.records, n), grown(c.sets, events)
+	at := 0
+	for i, r := range c.ranks {
+		k := &c.kinds[r]
+		c.shapes[i], c.records[i] = k.shape, k.records
+		end := at + int(k.records)
+		if end > events {
+			return false
+		}
+		if k.set > 0 {
+			for ; at < end; at++ {
+				c.sets[at] = k.set - 1
+			}
+		}
+		at = end
+		c.ends = append(c.ends, end)
+	}
+	return at == events
 }
 
 // loadTimes reads the times, if that was not done yet.
@@ -267,59 +376,72 @@ func (c *chunk) loadBytes() error {
 	return nil
 }
 
-// alike reports whether the outcomes all have disclosures, of one shape and class set.
+// alike reports whether the outcomes of a chunk that was read all have disclosures, of one shape and class set.
 func (c *chunk) alike() bool {
-	return len(c.people) > 0 && same(c.shapes) && same(c.sets) && !slices.Contains(c.records, 0)
-}
-
-func same(vals []uint64) bool {
-	for _, v := range vals {
-		if v != vals[0] {
+	for _, k := range c.kinds {
+		if k.set == 0 || k.shape != c.kinds[0].shape || k.set != c.kinds[0].set {
 			return false
 		}
 	}
-	return true
+	return len(c.kinds) > 0
 }
 
-// decodePeople reads the people and sets of the disclosures, of which there is at least one.
+// decodePeople reads the people of the disclosures, of which there is at least one, and the sets that are not in the kinds.
 func (c *chunk) decodePeople(d *decoder) {
-	events := c.ends[len(c.ends)-1]
-	form := d.byte()
-	c.people = d.column(events, c.people)
-	if form&commonSets == 0 {
-		c.sets = d.column(events, c.sets)
-	} else {
-		outcomes := 0
-		for _, n := range c.records {
-			if n > 0 {
-				outcomes++
-			}
+	responses, own := 0, 0
+	for _, r := range c.ranks {
+		k := &c.kinds[r]
+		if k.records > 0 {
+			responses++
 		}
-		c.rest = d.column(outcomes, c.rest)
+		if k.set == 0 {
+			own += int(k.records)
+		}
 	}
+	form := d.byte()
+	c.scratch = d.column(responses, c.scratch)
+	c.rest = d.column(len(c.sets)-responses, c.rest)
 	if d.bad || form >= unknownForm {
 		d.bad = true
 		return
 	}
-	if form&stepPeople != 0 {
-		before := uint64(0)
-		for i, z := range c.people {
-			before += uint64(int64(z>>1) ^ -int64(z&1))
-			c.people[i] = before
-		}
+	c.people = grown(c.people, len(c.sets))
+	c.joinPeople(form&stepPeople != 0)
+	if c.rest = d.column(own, c.rest); d.bad || own == 0 {
+		return
 	}
-	if form&commonSets != 0 {
-		c.sets = grown(c.sets, events)
-		at, outcome := 0, 0
-		for _, n := range c.records {
-			if n == 0 {
-				continue
-			}
-			for end := at + int(n); at < end; at++ {
-				c.sets[at] = c.rest[outcome]
-			}
-			outcome++
+	at, rest := uint64(0), c.rest
+	for i, n := range c.records {
+		if c.kinds[c.ranks[i]].set == 0 {
+			rest = rest[copy(c.sets[at:at+n], rest):]
 		}
+		at += n
+	}
+}
+
+// joinPeople undoes splitPeople.
+func (c *chunk) joinPeople(steps bool) {
+	if !steps && len(c.rest) == 0 {
+		copy(c.people, c.scratch)
+		return
+	}
+	firsts, gaps, before := c.scratch, c.rest, uint64(0)
+	from := 0
+	for _, end := range c.ends {
+		if end == from {
+			continue
+		}
+		p := firsts[0]
+		if firsts = firsts[1:]; steps {
+			p = before + uint64(int64(p>>1)^-int64(p&1))
+		}
+		c.people[from] = p
+		for from++; from < end; from++ {
+			p += gaps[0]
+			gaps = gaps[1:]
+			c.people[from] = p
+		}
+		before = p
 	}
 }
 
@@ -334,71 +456,4 @@ func below(vals []uint64, limit uint64) bool {
 		bad |= v | (limit - 1 - v)
 	}
 	return len(vals) == 0 || bad>>63 == 0
-}
-
-// A shape is what outcomes share: route, unit, and what became of the response.
-type shape struct {
-	route, unit string
-	gap         bool
-	reason      weir.Reason // of a gap; of others it is not kept
-}
-
-// tables number what many outcomes share.
-type tables struct {
-	shapes  []shape
-	sets    []weir.ClassSet
-	shapeOf map[shape]int
-	setOf   map[weir.ClassSet]int
-}
-
-func newTables() *tables {
-	return &tables{shapeOf: map[shape]int{}, setOf: map[weir.ClassSet]int{}}
-}
-
-func (t *tables) shape(s shape) int {
-	n, ok := t.shapeOf[s]
-	if !ok {
-		n = len(t.shapes)
-		t.shapes, t.shapeOf[s] = append(t.shapes, s), n
-	}
-	return n
-}
-
-func (t *tables) set(s weir.ClassSet) int {
-	n, ok := t.setOf[s]
-	if !ok {
-		n = len(t.sets)
-		t.sets, t.setOf[s] = append(t.sets, s), n
-	}
-	return n
-}
-
-func (t *tables) append(dst []byte) []byte {
-	dst = binary.AppendUvarint(dst, uint64(len(t.shapes)))
-	for _, s := range t.shapes {
-		for _, text := range [...]string{s.route, s.unit} {
-			dst = append(binary.AppendUvarint(dst, uint64(len(text))), text...)
-		}
-		gap := byte(0)
-		if s.gap {
-			gap = 1
-		}
-		dst = append(dst, gap, byte(s.reason))
-	}
-	dst = binary.AppendUvarint(dst, uint64(len(t.sets)))
-	for _, s := range t.sets {
-		dst = binary.AppendUvarint(dst, uint64(s))
-	}
-	return dst
-}
-
-func decodeTables(d *decoder) *tables {
-	t := newTables()
-	for range d.count(len(d.rest)) {
-		t.shape(shape{d.text(), d.text(), d.byte() == 1, weir.Reason(d.byte())})
-	}
-	for range d.count(len(d.rest)) {
-		t.set(weir.ClassSet(d.uvarint()))
-	}
-	return t
 }

@@ -46,10 +46,11 @@ func appendColumn(dst []byte, vals []uint64) []byte {
 		}
 		return dst
 	}
+	shift := max(width-32, 0) // of wide values the low bits do not matter, and the sum must not overflow
 	for _, v := range vals {
-		sum += (v - least) >> 8 // cannot overflow: 2^48 values do not fit a chunk
+		sum += (v - least) >> shift
 	}
-	k := min(max(bits.Len64(sum<<8/uint64(len(vals)))-1, 1), riceMost-1)
+	k := min(max(bits.Len64(sum/uint64(len(vals))<<shift)-1, 1), riceMost-1)
 	best, size := -1, width*len(vals)
 	for i, n := range riceSizes(vals, least, k-1) {
 		if n < size {

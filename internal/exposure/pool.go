@@ -75,6 +75,10 @@ func (t *tally) distinct() (people int, byClass map[string]int, err error) {
 		}
 		return int(p.sets[0].count), byClass, nil
 	}
+	if !slices.ContainsFunc(pools, func(p *pool) bool { return p.many || len(p.sets) > 0 }) {
+		people, byClass = countFew(pools)
+		return people, byClass, nil
+	}
 	// Classes that are in the same pools have the same people; everybody is in one of all of them.
 	groups := map[string]*group{}
 	groupOf := func(class weir.ClassSet) *group {
@@ -115,20 +119,42 @@ type group struct {
 	count int
 }
 
+// countFew counts people by sorting them, each with the pools that they are in.
+func countFew(pools []*pool) (people int, byClass map[string]int) {
+	size := 0
+	for _, p := range pools {
+		size += len(p.few)
+	}
+	memory := make([]uint64, 2*size)
+	pairs := memory[:0:size]
+	for n, p := range pools {
+		for _, id := range p.few {
+			pairs = append(pairs, uint64(id)<<32|uint64(n))
+		}
+	}
+	pairs = sortPairs(pairs, memory[size:])
+	var counts [64]int // by bit
+	for len(pairs) > 0 {
+		id, classes := pairs[0]>>32, weir.ClassSet(0)
+		for ; len(pairs) > 0 && pairs[0]>>32 == id; pairs = pairs[1:] {
+			classes |= pools[uint32(pairs[0])].classes
+		}
+		people++
+		for ; classes != 0; classes &= classes - 1 {
+			counts[bits.TrailingZeros64(uint64(classes))]++
+		}
+	}
+	byClass = map[string]int{}
+	for bit, n := range counts {
+		if n > 0 {
+			byClass[weir.ClassSet(1<<bit).String()] = n
+		}
+	}
+	return people, byClass
+}
+
 // count counts each group's people.
 func (t *tally) count(pools []*pool, groups []*group) (err error) {
-	if !slices.ContainsFunc(pools, func(p *pool) bool { return p.many || len(p.sets) > 0 }) {
-		var ids []uint32
-		for _, g := range groups {
-			ids = ids[:0]
-			for _, p := range g.pools {
-				ids = append(ids, p.few...)
-			}
-			slices.Sort(ids)
-			g.count = len(slices.Compact(ids))
-		}
-		return nil
-	}
 	blocks := 0
 	for _, p := range pools {
 		p.spread()

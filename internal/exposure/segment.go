@@ -12,7 +12,7 @@ import (
 
 // A segment is a file of the index that covers a range of the ledger's entries. It is written once and never changed:
 //
-//	magic "weirexp3" | chunks, sets and buckets of each principal, principals in the order of their pseudonyms | pages of the
+//	magic "weirexp4" | chunks, sets and buckets of each principal, principals in the order of their pseudonyms | pages of the
 //	column | pages of names | blocks of the second order | meta | u64 where meta begins | u32 its size | u32 its CRC-32C | magic
 //
 // Each piece has its CRC-32C where its place is written, pages have it in themselves; every one is checked when it is read.
@@ -36,7 +36,7 @@ type segment struct {
 }
 
 const (
-	segmentMagic  = "weirexp3"
+	segmentMagic  = "weirexp4"
 	segmentFooter = 8 + 4 + 4 + len(segmentMagic)
 )
 

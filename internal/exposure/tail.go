@@ -266,6 +266,7 @@ type byPrincipal struct {
 	outs   []sortedOutcome
 	people []uint32 // ids
 	sets   []uint32
+	order  []uint64 // memory of take
 }
 
 type sortedOutcome struct {
@@ -328,7 +329,7 @@ func (s *byPrincipal) write(w *segmentWriter, name weir.Pseudonym, pairs []uint6
 	}
 	for i := range s.outs[:n] {
 		o := &s.outs[i]
-		if len(piece.millis) > 0 && piece.size()+int(o.records) > w.sizes.chunk || len(piece.millis) == w.sizes.chunk {
+		if len(piece.millis) > 0 && piece.size()+max(int(o.records), 1) > w.limit {
 			if err := turn(); err != nil {
 				return nil, err
 			}
@@ -340,16 +341,29 @@ func (s *byPrincipal) write(w *segmentWriter, name weir.Pseudonym, pairs []uint6
 		}
 		piece.millis, piece.shapes = append(piece.millis, uint64(o.millis)), append(piece.shapes, uint64(o.shape))
 		piece.bytes, piece.records = append(piece.bytes, uint64(o.bytes)), append(piece.records, uint64(o.records))
-		for e := range o.records {
-			piece.people, piece.sets = append(piece.people, uint64(s.people[e])), append(piece.sets, uint64(s.sets[e]))
-		}
-		s.people, s.sets = s.people[o.records:], s.sets[o.records:]
+		s.take(&piece, int(o.records))
 	}
 	s.outs = s.outs[n:]
 	if err := turn(); err != nil {
 		return nil, err
 	}
 	return pairs, w.end()
+}
+
+// take moves the next n disclosures, which are of one outcome, to a chunk: in the order of ids, those of one person as they
+// stood.
+func (s *byPrincipal) take(c *chunk, n int) {
+	s.order = s.order[:0]
+	for i, id := range s.people[:n] {
+		s.order = append(s.order, uint64(id)<<32|uint64(i))
+	}
+	if n > 1 {
+		slices.Sort(s.order)
+	}
+	for _, o := range s.order {
+		c.people, c.sets = append(c.people, o>>32), append(c.sets, uint64(s.sets[uint32(o)]))
+	}
+	s.people, s.sets = s.people[n:], s.sets[n:]
 }
 
 // lookUp returns the id of a person whom the tail gave it.

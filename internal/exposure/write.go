@@ -21,7 +21,7 @@ type sizes struct {
 	list   int // people whose rows are held in memory while a list is made
 }
 
-var usualSizes = sizes{chunk: 8192, bucket: 64 << 10, batch: 2 << 20, live: 64 << 10, list: 4 << 20}
+var usualSizes = sizes{chunk: 16 << 10, bucket: 64 << 10, batch: 2 << 20, live: 64 << 10, list: 4 << 20}
 
 // segmentWriter writes a segment: principals by pseudonym with begin, append and end, then people, then references, finish.
 type segmentWriter struct {
@@ -33,6 +33,7 @@ type segmentWriter struct {
 
 	open   chunk // the chunk that append fills
 	raw    []byte
+	limit  int  // of the principal's chunks
 	heavy  bool // the principal gets buckets
 	levels [levels]accumulator
 	all    accumulator
@@ -63,8 +64,11 @@ func (w *segmentWriter) emit(raw []byte) (blob, error) {
 	return b, w.write(raw)
 }
 
-// begin begins a principal that has that many outcomes or disclosures.
+// begin begins a principal that has that many outcomes or disclosures. Its chunks get about the same size each, whichever
+// number of them comes nearest to the usual one: the fewer there are, the shorter are the references to them.
 func (w *segmentWriter) begin(name weir.Pseudonym, size int) {
+	chunks := max((size+w.sizes.chunk/2)/w.sizes.chunk, 1)
+	w.limit = (size + chunks - 1) / chunks
 	w.seg.who = append(w.seg.who, party{name: name, from: len(w.seg.chunks)})
 	w.heavy = size >= w.sizes.bucket
 	w.dir = metaWriter{}
@@ -72,7 +76,7 @@ func (w *segmentWriter) begin(name weir.Pseudonym, size int) {
 
 // append adds a chunk's outcomes and returns the number of the chunk that they are now in.
 func (w *segmentWriter) append(c *chunk) (number int, err error) {
-	if len(w.open.millis) > 0 && w.open.size()+c.size() > w.sizes.chunk {
+	if len(w.open.millis) > 0 && w.open.size()+c.size()/2 > w.limit {
 		if err := w.flush(); err != nil {
 			return 0, err
 		}
