@@ -302,6 +302,12 @@ func (c *chunk) open(raw []byte, lim limits) error {
 	return nil
 }
 
+func fill(vals []uint64, with uint64) {
+	for i := range vals {
+		vals[i] = with
+	}
+}
+
 func (c *chunk) decodeKinds(d *decoder, lim limits) {
 	for range d.count(len(d.rest)) {
 		k := kind{d.uvarint(), d.uvarint(), d.uvarint()}
@@ -320,6 +326,16 @@ func (c *chunk) decodeKinds(d *decoder, lim limits) {
 func (c *chunk) spread(events int) bool {
 	n := len(c.ranks)
 	c.shapes, c.records, c.sets = grown(c.shapes, n), grown(c.records, n), grown(c.sets, events)
+	if len(c.kinds) == 1 && c.kinds[0].set > 0 {
+		k := c.kinds[0]
+		fill(c.shapes, k.shape)
+		fill(c.records, k.records)
+		fill(c.sets, k.set-1)
+		for i := range n {
+			c.ends = append(c.ends, (i+1)*int(k.records))
+		}
+		return n*int(k.records) == events
+	}
 	at := 0
 	for i, r := range c.ranks {
 		k := &c.kinds[r]

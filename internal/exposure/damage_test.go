@@ -13,7 +13,7 @@ import (
 	"weir/internal/ledger"
 )
 
-var tiny = sizes{chunk: 3, bucket: 4, batch: 50, live: 1, list: 4}
+var tiny = sizes{chunk: 3, bucket: 4, batch: 50, live: 1, list: 4, part: 1}
 
 // filled makes a ledger with some hundred entries over months.
 func filled(t testing.TB) (*memLedger, *ledger.Log, *time.Time) {

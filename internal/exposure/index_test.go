@@ -36,7 +36,7 @@ func newWorld(rt *rapid.T, dir string) *world {
 	w := &world{rt: rt, dir: dir, led: newMemLedger(), now: time.Date(2026, 11, 2, 10, 0, 0, 0, time.UTC), left: -1}
 	w.sizes = sizes{
 		chunk: pick("chunk", 1, 2, 5, 4096), bucket: pick("bucket", 1, 2, 4, 1000), batch: pick("batch", 1, 3, 10, 1000),
-		live: pick("live", 1, 2, 6, 1000), list: pick("list", 1, 3, 1000),
+		live: pick("live", 1, 2, 6, 1000), list: pick("list", 1, 3, 1000), part: pick("part", 0, 2, 15),
 	}
 	w.plain = rapid.IntRange(0, 3).Draw(rt, "plain") == 0
 	w.openLog()

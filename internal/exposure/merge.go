@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"io"
+	"iter"
 	"slices"
 
 	"weir"
@@ -56,8 +57,8 @@ func (m *merger) principals() error {
 		p, q := &m.in[a.seg].who[a.party].name, &m.in[b.seg].who[b.party].name
 		return cmp.Or(slices.Compare(p[:], q[:]), cmp.Compare(a.seg, b.seg))
 	})
-	read := m.readAhead(parts)
-	defer read.stop()
+	next, stop := iter.Pull2(readingAhead(m.places(parts), m.read))
+	defer stop()
 	for len(parts) > 0 {
 		name := m.in[parts[0].seg].who[parts[0].party].name
 		n, outcomes, events := 0, 0, 0
@@ -71,7 +72,11 @@ func (m *merger) principals() error {
 		for _, p := range parts[:n] {
 			who := &m.in[p.seg].who[p.party]
 			for i := who.from; i < who.to; i++ {
-				number, err := m.append(read)
+				r, err, _ := next()
+				if err != nil {
+					return err
+				}
+				number, err := m.w.append(&r.chunk)
 				if err != nil {
 					return err
 				}
@@ -86,72 +91,34 @@ func (m *merger) principals() error {
 	return nil
 }
 
-func (m *merger) append(read *readAhead) (number int, err error) {
-	r := <-read.ready
-	if r.err != nil {
-		return 0, r.err
-	}
-	number, err = m.w.append(&r.chunk)
-	read.free <- r
-	return number, err
-}
-
-// readAhead reads chunks while others are written.
-type readAhead struct {
-	free, ready chan *numbered
-	end         chan struct{} // closed when no more are wanted
-	ended       chan struct{} // closed when nothing is read any more
-}
-
-// numbered is a chunk with the new segment's numbers.
-type numbered struct {
-	chunkReader
-	err error
-}
-
-func (r *readAhead) stop() {
-	close(r.end)
-	<-r.ended
-}
-
-// readAhead begins to read the chunks of the parts, in order.
-func (m *merger) readAhead(parts []part) *readAhead {
-	const ahead = 16
-	r := &readAhead{make(chan *numbered, ahead), make(chan *numbered, ahead), make(chan struct{}), make(chan struct{})}
-	for range ahead {
-		r.free <- &numbered{}
-	}
-	go func() {
-		defer close(r.ended)
+// places gives the chunks of the parts, in order.
+func (m *merger) places(parts []part) iter.Seq[chunkPlace] {
+	return func(yield func(chunkPlace) bool) {
 		for _, p := range parts {
 			who := &m.in[p.seg].who[p.party]
 			for i := who.from; i < who.to; i++ {
-				select {
-				case <-r.end:
+				if !yield(chunkPlace{p.seg, i}) {
 					return
-				case n := <-r.free:
-					n.err = m.read(&n.chunkReader, p.seg, i)
-					r.ready <- n // there is room for all of them
 				}
 			}
 		}
-	}()
-	return r
+	}
 }
 
-func (m *merger) read(r *chunkReader, seg, number int) error {
-	c, err := r.read(m.in[seg], number)
+// read reads a chunk and gives it the new segment's numbers.
+func (m *merger) read(r *readAhead) error {
+	c, err := r.chunkReader.read(m.in[r.seg], r.number)
 	if err != nil {
 		return err
 	}
 	for i, x := range c.shapes {
-		c.shapes[i] = m.shapes[seg][x]
+		c.shapes[i] = m.shapes[r.seg][x]
 	}
 	for i, x := range c.sets {
-		c.sets[i] = m.sets[seg][x]
+		c.sets[i] = m.sets[r.seg][x]
 	}
 	for i, l := range c.loose {
-		c.loose[i].set = m.sets[seg][l.set]
+		c.loose[i].set = m.sets[r.seg][l.set]
 	}
 	return nil
 }

@@ -108,15 +108,24 @@ func (b *book) reader(ahead int) *pages {
 	return newPages(b.src, b.column, columnPages(b.n), ahead)
 }
 
+// page returns the names on an id's page, and whose the first one is, from a reader of the column. They are valid until the
+// next call.
+func (b *book) page(column *pages, id uint32) (names []byte, first uint32, err error) {
+	page := int(id-b.base) / namesPerPage
+	if names, err = column.get(page); err != nil {
+		return nil, 0, err
+	}
+	at := page * namesPerPage
+	return names[:min(namesPerPage, b.n-at)*16], b.base + uint32(at), nil
+}
+
 // name returns the pseudonym of an id, from a reader of the column.
 func (b *book) name(column *pages, id uint32) (p weir.Pseudonym, err error) {
-	at := int(id - b.base)
-	page, err := column.get(at / namesPerPage)
+	names, first, err := b.page(column, id)
 	if err != nil {
 		return p, err
 	}
-	copy(p[:], page[at%namesPerPage*len(p):])
-	return p, nil
+	return weir.Pseudonym(names[int(id-first)*len(p):]), nil
 }
 
 // namePage is a page of names.

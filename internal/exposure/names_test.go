@@ -35,7 +35,7 @@ func TestNamesOfOneHash(t *testing.T) {
 	}
 	led := write(t, t.TempDir(), record(twins[0][0], twins[0][1], twins[1][0]), record(twins[1][1]), record(twins[2][0]),
 		record(twins[0][0], twins[2][1], twins[1][0], twins[1][1]))
-	x, err := Open(Options{Ledger: led, Dir: t.TempDir(), sizes: sizes{chunk: 4, bucket: 1, batch: 2, live: 1, list: 4}})
+	x, err := Open(Options{Ledger: led, Dir: t.TempDir(), sizes: sizes{chunk: 4, bucket: 1, batch: 2, live: 1, list: 4, part: 1}})
 	if err != nil {
 		t.Fatal(err)
 	}

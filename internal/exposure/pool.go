@@ -11,6 +11,7 @@ import (
 // pool is the people of one class set: those added one by one, and the sets of buckets, which wait until distinct.
 type pool struct {
 	classes weir.ClassSet
+	number  uint32   // in tally.order
 	few     []uint32 // ids that were added, in no order, until they are many
 	ids     idset    // and then
 	many    bool

@@ -20,6 +20,7 @@ type tally struct {
 	units        map[string]bool
 	principals   map[weir.Pseudonym]bool
 	pools        map[weir.ClassSet]*pool
+	order        []*pool // as they were made
 
 	reader chunkReader
 	buf    []byte
@@ -50,8 +51,8 @@ func (t *tally) lens(tb *tables) *lens {
 		l.loose[i] = true
 		p := t.pools[set]
 		if p == nil {
-			p = &pool{classes: set}
-			t.pools[set] = p
+			p = &pool{classes: set, number: uint32(len(t.order))}
+			t.pools[set], t.order = p, append(t.order, p)
 		}
 		l.pools[i] = p
 	}

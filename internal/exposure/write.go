@@ -18,10 +18,11 @@ type sizes struct {
 	bucket int // disclosures or outcomes from which on a bucket is kept
 	batch  int // disclosures or outcomes held in memory before they become a segment
 	live   int // the same once the ledger's end has been reached
-	list   int // people whose rows are held in memory while a list is made
+	list   int // blocks of disclosures that are held in memory while a list is made
+	part   int // bits of an id that tell the people in one part of a list apart
 }
 
-var usualSizes = sizes{chunk: 16 << 10, bucket: 64 << 10, batch: 2 << 20, live: 64 << 10, list: 4 << 20}
+var usualSizes = sizes{chunk: 16 << 10, bucket: 64 << 10, batch: 2 << 20, live: 64 << 10, list: 384 << 20 / listBlockLen, part: 15}
 
 // segmentWriter writes a segment: principals by pseudonym with begin, append and end, then people, then references, finish.
 type segmentWriter struct {

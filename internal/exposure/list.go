@@ -1,0 +1,428 @@
+package exposure
+
+import (
+	"iter"
+	"math"
+	"slices"
+
+	"weir"
+)
+
+// People calls visit for each data subject that the query asks for, in the order in which the ledger first met them, with
+// what the query asks of them; the Person is valid until visit returns. An error of visit ends it. A list of any length is made
+// in 384 MiB of memory (sizes.list).
+func (x *Index) People(q Query, visit func(*Person) error) error {
+	started := false
+	return x.ask(func() error {
+		l := newLister(x, q, func(p *Person) error {
+			started = true
+			return visit(p)
+		})
+		return l.run()
+	}, func() bool { return started })
+}
+
+// A lister makes the list by parts of the ids. A pass over the chunks that the query asks for puts each disclosure to those of
+// the person's part, and then the disclosures of one part after the other are added up in rows that the processor's cache
+// holds. What a pass has no memory for is left to the next one: it is the upper half of the ids, as often as it must be.
+type lister struct {
+	x     *Index
+	tally *tally
+	visit func(*Person) error
+	names nameReader
+
+	bits  int        // of an id that tell the people of one part apart
+	parts []listPart // of the pass
+	base  uint32     // the first id of the pass
+	end   uint64     // behind its last one
+	share uint64     // parts in one pass, if people were asked for evenly
+	since int64      // no disclosure is earlier
+
+	blocks []*listBlock // that are free
+	used   int          // blocks that are not, and the memory of rows counted in blocks
+	rows   []row        // for parts that have none of their own
+	person Person       // for visit
+}
+
+// listPart is the disclosures of the people in a part of the ids, in the order in which they were found.
+type listPart struct {
+	now    *listBlock // the last of blocks, which has n events; nil if there is none
+	n      int
+	pool   uint32 // that of the latest event, its number plus one; 0 if there is none
+	blocks []*listBlock
+	rows   []row // those of blocks that were added up before the end
+}
+
+// listBlock is events: the time of a disclosure since lister.since and, in lister.bits, the lower part of the person's id; or
+// with poolEvent the number, plus one, of the pool that those after it, up to the next such event, belong to.
+type listBlock [blockEvents]uint64
+
+const (
+	blockEvents  = 512
+	listBlockLen = blockEvents * 8
+	listRowLen   = 32
+	poolEvent    = 1 << 63
+)
+
+// row is what is known of one person; nothing where count is 0.
+type row struct {
+	first, last int64 // since lister.since
+	classes     weir.ClassSet
+	count       uint32
+}
+
+func (r *row) saw(at int64, set weir.ClassSet) {
+	if r.count == 0 {
+		r.first, r.last = at, at
+	}
+	r.first, r.last = min(r.first, at), max(r.last, at)
+	r.classes |= set
+	r.count++
+}
+
+func newLister(x *Index, q Query, visit func(*Person) error) *lister {
+	l := &lister{x: x, tally: newTally(q), visit: visit, bits: x.opts.sizes.part, since: math.MaxInt64}
+	l.end = l.people()
+	return l
+}
+
+func (l *lister) people() uint64 { return uint64(l.x.tail.base) + uint64(len(l.x.tail.fresh)) }
+
+func (l *lister) run() error {
+	for _, s := range l.x.segs {
+		if s.outcomes > 0 {
+			l.since = min(l.since, s.first)
+		}
+	}
+	for i := range l.x.tail.outs {
+		l.since = min(l.since, l.x.tail.outs[i].millis)
+	}
+	most := uint64(l.bound())
+	l.names = nameReader{x: l.x, ahead: 1}
+	if most > l.people()/namesPerPage { // most pages of names will be read
+		l.names.ahead = 64
+	}
+	l.share = max(l.people()>>l.bits*uint64(l.x.opts.sizes.list)*blockEvents/(most+1), 1)
+	for from := uint64(0); from < l.people(); from = l.end {
+		l.begin(uint32(from))
+		if err := l.gather(l.put); err != nil {
+			return err
+		}
+		for i := range l.parts {
+			if err := l.give(i); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// begin begins a pass from that id on to the last one.
+func (l *lister) begin(from uint32) {
+	l.base, l.end = from, l.people()
+	size := uint64(1) << l.bits
+	n := (l.end - uint64(from) + size - 1) / size
+	if n > l.share {
+		n = l.share
+		l.end = uint64(from) + n*size
+	}
+	l.parts = make([]listPart, n)
+}
+
+// put takes a disclosure in, unless it is for a later pass.
+func (l *lister) put(id uint32, at int64, of *pool) {
+	if uint64(id) >= l.end {
+		return
+	}
+	id -= l.base
+	p := &l.parts[id>>l.bits]
+	if p.now == nil || p.n >= blockEvents-1 { // two events must fit
+		if p = l.room(p, id); p == nil {
+			return
+		}
+	}
+	if p.pool != of.number+1 {
+		p.pool = of.number + 1
+		p.now[p.n] = poolEvent | uint64(p.pool)
+		p.n++
+	}
+	p.now[p.n%blockEvents] = uint64(at-l.since)<<l.bits | uint64(id)&(1<<l.bits-1)
+	p.n++
+}
+
+// room gives the part, which is that of the id, a block with room. It returns nil if the part is left to the next pass.
+func (l *lister) room(p *listPart, id uint32) *listPart {
+	most := 1 + listRowLen<<l.bits/listBlockLen // from then on rows are smaller
+	if p.rows != nil {
+		most = 1 + most/8
+	}
+	if len(p.blocks) >= most {
+		l.addUp(p)
+	}
+	for l.used >= l.x.opts.sizes.list && len(l.parts) > 1 {
+		l.leave(len(l.parts) / 2)
+		if int(id>>l.bits) >= len(l.parts) {
+			return nil
+		}
+	}
+	if p.now != nil && p.n < blockEvents {
+		p.now[p.n] = poolEvent | uint64(p.pool)
+	}
+	b := (*listBlock)(nil)
+	if n := len(l.blocks); n > 0 {
+		b, l.blocks = l.blocks[n-1], l.blocks[:n-1]
+	} else {
+		b = new(listBlock)
+	}
+	p.blocks, p.now, p.n = append(p.blocks, b), b, 0
+	l.used++
+	return p
+}
+
+// leave leaves the parts from that one on to the next pass.
+func (l *lister) leave(from int) {
+	for i := range l.parts[from:] {
+		p := &l.parts[from+i]
+		l.free(p)
+		l.freeRows(p)
+	}
+	l.parts = l.parts[:from]
+	l.end = uint64(l.base) + uint64(from)<<l.bits
+}
+
+func (l *lister) free(p *listPart) {
+	l.blocks = append(l.blocks, p.blocks...)
+	l.used -= len(p.blocks)
+	p.blocks, p.now, p.n, p.pool = p.blocks[:0], nil, 0, 0
+}
+
+func (l *lister) freeRows(p *listPart) {
+	if p.rows != nil {
+		l.used -= listRowLen << l.bits / listBlockLen
+		p.rows = nil
+	}
+}
+
+// addUp moves the disclosures of a part to rows of its own.
+func (l *lister) addUp(p *listPart) {
+	if p.rows == nil {
+		p.rows = make([]row, 1<<l.bits)
+		l.used += listRowLen << l.bits / listBlockLen
+	}
+	l.fold(p, p.rows)
+}
+
+// fold adds the disclosures of a part's blocks to rows, and frees the blocks.
+func (l *lister) fold(p *listPart, rows []row) {
+	mask := uint64(1)<<l.bits - 1
+	var classes weir.ClassSet
+	for i, b := range p.blocks {
+		n := blockEvents
+		if i == len(p.blocks)-1 {
+			n = p.n
+		}
+		for _, e := range b[:n] {
+			if e&poolEvent != 0 {
+				classes = l.tally.order[uint32(e)-1].classes
+				continue
+			}
+			rows[e&mask].saw(int64(e>>l.bits), classes)
+		}
+	}
+	l.free(p)
+}
+
+// give calls visit for the people of a part.
+func (l *lister) give(number int) error {
+	p := &l.parts[number]
+	if p.rows == nil && len(p.blocks) == 0 {
+		return nil
+	}
+	base := l.base + uint32(number)<<l.bits
+	if p.rows == nil && len(p.blocks) == 1 {
+		return l.giveFew(p, base)
+	}
+	rows := p.rows
+	if rows == nil {
+		if l.rows == nil {
+			l.rows = make([]row, 1<<l.bits)
+		}
+		rows = l.rows
+		clear(rows)
+	}
+	l.fold(p, rows)
+	l.freeRows(p)
+	for i := range rows {
+		if rows[i].count > 0 {
+			if err := l.tell(base+uint32(i), &rows[i]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// giveFew is give for a part with one block, which is sorted.
+func (l *lister) giveFew(p *listPart, base uint32) error {
+	mask := uint64(1)<<l.bits - 1
+	var classes [blockEvents]weir.ClassSet
+	var memory [blockEvents]uint64
+	order := memory[:0]
+	var now weir.ClassSet
+	for i, e := range p.now[:p.n] {
+		if e&poolEvent != 0 {
+			now = l.tally.order[uint32(e)-1].classes
+			continue
+		}
+		classes[i] = now
+		order = append(order, e&mask<<32|uint64(i))
+	}
+	slices.Sort(order)
+	for i := 0; i < len(order); {
+		r, id := row{}, uint32(order[i]>>32)
+		for ; i < len(order) && uint32(order[i]>>32) == id; i++ {
+			at := uint32(order[i])
+			r.saw(int64(p.now[at]>>l.bits), classes[at])
+		}
+		if err := l.tell(base+id, &r); err != nil {
+			return err
+		}
+	}
+	l.free(p)
+	return nil
+}
+
+func (l *lister) tell(id uint32, r *row) error {
+	name, err := l.names.name(id)
+	if err != nil {
+		return err
+	}
+	l.person = Person{name, r.classes, timeOf(l.since + r.first), timeOf(l.since + r.last), int(r.count)}
+	return l.visit(&l.person)
+}
+
+// bound is at least how many disclosures the query asks for.
+func (l *lister) bound() int {
+	n := len(l.x.tail.people)
+	for at := range l.chunks() {
+		n += int(l.x.segs[at.seg].chunks[at.number].events)
+	}
+	return n
+}
+
+// chunks gives the chunks that the query asks for.
+func (l *lister) chunks() iter.Seq[chunkPlace] {
+	return func(yield func(chunkPlace) bool) {
+		for n, s := range l.x.segs {
+			if s.outcomes == 0 || s.last < l.tally.from || s.first >= l.tally.to {
+				continue
+			}
+			from, to := 0, len(s.chunks)
+			if q := l.tally.q.Principal; q != nil {
+				who, ok := s.party(q)
+				if !ok {
+					continue
+				}
+				from, to = s.who[who].from, s.who[who].to
+			}
+			for i := from; i < to; i++ {
+				if c := &s.chunks[i]; c.last >= l.tally.from && c.first < l.tally.to && c.events > 0 && !yield(chunkPlace{n, i}) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// inPass gives those of chunks that may have somebody of the pass.
+func (l *lister) inPass() iter.Seq[chunkPlace] {
+	base, end := l.base, l.end // which put may lower
+	return func(yield func(chunkPlace) bool) {
+		for at := range l.chunks() {
+			if c := &l.x.segs[at.seg].chunks[at.number]; c.most >= base && uint64(c.least) < end && !yield(at) {
+				return
+			}
+		}
+	}
+}
+
+// gather visits the disclosures that the query asks for, of the people in the pass, and some of those above them.
+func (l *lister) gather(visit func(id uint32, at int64, of *pool)) error {
+	t := l.tally
+	read := func(r *readAhead) error {
+		c, err := r.open(l.x.segs[r.seg], r.number)
+		if err != nil {
+			return err
+		}
+		return c.loadTimes()
+	}
+	of, look := -1, (*lens)(nil)
+	for r, err := range readingAhead(l.inPass(), read) {
+		if err != nil {
+			return err
+		}
+		if r.seg != of {
+			of, look = r.seg, t.lens(l.x.segs[r.seg].tables)
+		}
+		c := &r.chunk
+		first, end := c.between(t.from, t.to)
+		event, _ := c.disclosures(first, end)
+		for o := first; o < end; o++ {
+			if !look.shapes[c.shapes[o]] {
+				event = c.ends[o]
+				continue
+			}
+			for ; event < c.ends[o]; event++ {
+				if id := uint32(c.people[event]); id >= l.base {
+					if pool := look.pools[c.sets[event]]; pool != nil {
+						visit(id, int64(c.millis[o]), pool)
+					}
+				}
+			}
+		}
+	}
+	look = t.lens(l.x.tail.tables)
+	t.tailEvents(l.x.tail, func(i, e int) {
+		if id := l.x.tail.ids[l.x.tail.people[e]]; id >= l.base {
+			visit(id, l.x.tail.outs[i].millis, look.pools[l.x.tail.sets[e]])
+		}
+	})
+	return nil
+}
+
+// nameReader finds names by id, best in their order.
+type nameReader struct {
+	x      *Index
+	ahead  int
+	book   *book // whose column is open
+	column *pages
+	page   []byte // the names from the id first on
+	first  uint32
+}
+
+func (r *nameReader) name(id uint32) (p weir.Pseudonym, err error) {
+	if at := int(id - r.first); at < len(r.page)/len(p) {
+		return weir.Pseudonym(r.page[at*len(p):]), nil
+	}
+	if t := r.x.tail; id >= t.base {
+		return t.names[t.fresh[id-t.base]], nil
+	}
+	if r.book == nil || id-r.book.base >= uint32(r.book.n) {
+		n, _ := slices.BinarySearchFunc(r.x.segs, id, func(s *segment, id uint32) int {
+			if s.people() <= id {
+				return -1
+			}
+			return 1
+		})
+		if n == len(r.x.segs) || id < r.x.segs[n].book.base {
+			return p, doubt("nobody has the id %d", id)
+		}
+		r.book = &r.x.segs[n].book
+		r.column = r.book.reader(r.ahead)
+	}
+	r.page, r.first, err = r.book.page(r.column, id)
+	if err != nil {
+		return p, err
+	}
+	return weir.Pseudonym(r.page[int(id-r.first)*len(p):]), nil
+}
