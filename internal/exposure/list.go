@@ -152,7 +152,7 @@ func (l *lister) put(id uint32, at int64, of *pool) {
 
 // room gives the part, which is that of the id, a block with room. It returns nil if the part is left to the next pass.
 func (l *lister) room(p *listPart, id uint32) *listPart {
-	most := 1 + listRowLen<<l.bits/listBlockLen // from then on rows are smaller
+	most := 1 + l.rowBlocks() // from then on rows are smaller
 	if p.rows != nil {
 		most = 1 + most/8
 	}
@@ -198,19 +198,28 @@ func (l *lister) free(p *listPart) {
 
 func (l *lister) freeRows(p *listPart) {
 	if p.rows != nil {
-		l.used -= listRowLen << l.bits / listBlockLen
+		l.used -= l.rowBlocks()
 		p.rows = nil
 	}
 }
 
-// addUp moves the disclosures of a part to rows of its own.
+// addUp moves the disclosures of a part to rows of its own. What the rows take, the blocks give back.
 func (l *lister) addUp(p *listPart) {
-	if p.rows == nil {
+	fresh := p.rows == nil
+	if fresh {
 		p.rows = make([]row, 1<<l.bits)
-		l.used += listRowLen << l.bits / listBlockLen
+		l.used += l.rowBlocks()
 	}
 	l.fold(p, p.rows)
+	if fresh {
+		n := max(len(l.blocks)-l.rowBlocks(), 0)
+		clear(l.blocks[n:])
+		l.blocks = l.blocks[:n]
+	}
 }
+
+// rowBlocks is the memory of a part's rows, in blocks.
+func (l *lister) rowBlocks() int { return listRowLen << l.bits / listBlockLen }
 
 // fold adds the disclosures of a part's blocks to rows, and frees the blocks.
 func (l *lister) fold(p *listPart, rows []row) {
