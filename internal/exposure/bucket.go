@@ -19,7 +19,7 @@ const (
 // bucket is one that was read, or is being made.
 type bucket struct {
 	level       int
-	number      int64 // of its day, or 8 days, and so on, since the epoch
+	number      int64 // of its day, or 32 days, and so on, since the epoch
 	first, last int64 // times of its outcomes
 	shapes      []shapeSum
 	cells       []cellSum

@@ -227,14 +227,17 @@ func (s *idset) uniteRaw(raw []byte, people uint32) error {
 			if gaps = d.column(n, gaps); d.bad {
 				return doubt("a set cannot be read")
 			}
-			at := base
-			for _, g := range gaps {
-				if at += g; at >= base+containerIDs {
-					return doubt("a set goes beyond its container")
-				}
-				s.add(uint32(at))
+			at, high := base, uint64(0)
+			for i, g := range gaps {
+				at += g
+				gaps[i] = at
 				at++
+				high |= g
 			}
+			if high >= containerIDs || at > base+containerIDs {
+				return doubt("a set goes beyond its container")
+			}
+			s.addAll(gaps)
 		default:
 			return doubt("a set has an unknown form")
 		}

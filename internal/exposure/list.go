@@ -12,14 +12,11 @@ import (
 // what the query asks of them; the Person is valid until visit returns. An error of visit ends it. A list of any length is made
 // in 384 MiB of memory (sizes.list).
 func (x *Index) People(q Query, visit func(*Person) error) error {
-	started := false
+	var l *lister
 	return x.ask(func() error {
-		l := newLister(x, q, func(p *Person) error {
-			started = true
-			return visit(p)
-		})
+		l = newLister(x, q, visit)
 		return l.run()
-	}, func() bool { return started })
+	}, func() bool { return l.started })
 }
 
 // A lister makes the list by parts of the ids. A pass over the chunks that the query asks for puts each disclosure to those of
@@ -42,6 +39,8 @@ type lister struct {
 	used   int          // blocks that are not, and the memory of rows counted in blocks
 	rows   []row        // for parts that have none of their own
 	person Person       // for visit
+
+	started bool // visit was called
 }
 
 // listPart is the disclosures of the people in a part of the ids, in the order in which they were found.
@@ -302,12 +301,14 @@ func (l *lister) giveFew(p *listPart, base uint32) error {
 }
 
 func (l *lister) tell(id uint32, r *row) error {
-	name, err := l.names.name(id)
-	if err != nil {
+	p := &l.person
+	if err := l.names.name(id, &p.DataSubject); err != nil {
 		return err
 	}
-	l.person = Person{name, r.classes, timeOf(l.since + r.first), timeOf(l.since + r.last), int(r.count)}
-	return l.visit(&l.person)
+	p.Classes, p.Count = r.classes, int(r.count)
+	p.First, p.Last = timeOf(l.since+r.first), timeOf(l.since+r.last)
+	l.started = true
+	return l.visit(p)
 }
 
 // bound is at least how many disclosures the query asks for.
@@ -409,13 +410,23 @@ type nameReader struct {
 	first  uint32
 }
 
-func (r *nameReader) name(id uint32) (p weir.Pseudonym, err error) {
-	if at := int(id - r.first); at < len(r.page)/len(p) {
-		return weir.Pseudonym(r.page[at*len(p):]), nil
-	}
+// name puts the id's name into p.
+func (r *nameReader) name(id uint32, p *weir.Pseudonym) (err error) {
 	if t := r.x.tail; id >= t.base {
-		return t.names[t.fresh[id-t.base]], nil
+		*p = t.names[t.fresh[id-t.base]]
+		return nil
 	}
+	if at := int(id - r.first); at >= len(r.page)/len(p) {
+		if err := r.turn(id); err != nil {
+			return err
+		}
+	}
+	*p = weir.Pseudonym(r.page[int(id-r.first)*len(p):])
+	return nil
+}
+
+// turn goes to the page that has the id's name.
+func (r *nameReader) turn(id uint32) (err error) {
 	if r.book == nil || id-r.book.base >= uint32(r.book.n) {
 		n, _ := slices.BinarySearchFunc(r.x.segs, id, func(s *segment, id uint32) int {
 			if s.people() <= id {
@@ -424,14 +435,11 @@ func (r *nameReader) name(id uint32) (p weir.Pseudonym, err error) {
 			return 1
 		})
 		if n == len(r.x.segs) || id < r.x.segs[n].book.base {
-			return p, doubt("nobody has the id %d", id)
+			return doubt("nobody has the id %d", id)
 		}
 		r.book = &r.x.segs[n].book
 		r.column = r.book.reader(r.ahead)
 	}
 	r.page, r.first, err = r.book.page(r.column, id)
-	if err != nil {
-		return p, err
-	}
-	return weir.Pseudonym(r.page[int(id-r.first)*len(p):]), nil
+	return err
 }

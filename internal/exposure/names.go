@@ -19,7 +19,7 @@ import (
 //	        each in their order, u32 id less the base for each
 //
 // So a name is found with one page of each, and many names, sorted by hash, with one pass over both: names stand in the
-// pages in the order of their hashes, and about where an even spread would put them. It takes some 26.4 bytes for a person.
+// pages in the order of their hashes, and about where an even spread would put them. It takes some 26.3 bytes for a person.
 const (
 	pageSize     = 4096
 	namesPerPage = (pageSize - 4) / 16
