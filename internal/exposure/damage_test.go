@@ -2,6 +2,7 @@ package exposure
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -311,5 +312,59 @@ func TestRetiredVolumes(t *testing.T) {
 	}
 	if diff := differs(again, entries[again.begins():], Query{}, 2); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// An index that proves damaged, and cannot be made anew because the disk fails at any one change of files, says so and answers
+// nothing; once the disk works again, it answers all of it.
+func TestDiskFailsWhileAnew(t *testing.T) {
+	led, log, _ := filled(t)
+	defer log.Close()
+	entries := allEntries(t, led)
+	for works := 0; ; works += 1 + works/4 {
+		dir := quickDir(t)
+		left := -1
+		x, err := Open(Options{Ledger: led, Dir: dir, sizes: tiny, fault: func(string, string) error {
+			if left == 0 {
+				return errCrash
+			}
+			left--
+			return nil
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := x.Refresh(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range x.segs {
+			if err := os.Truncate(filepath.Join(dir, s.name), 40); err != nil {
+				t.Fatal(err)
+			}
+		}
+		left = works
+		ask := x.Answer
+		if works%2 == 1 { // whoever comes first makes it anew
+			ask = func(Query) (*Answer, error) { return nil, x.Refresh(t.Context()) }
+		}
+		_, first := x.Answer(Query{})
+		_, second := ask(Query{})
+		if first != nil && !errors.Is(first, errCrash) || second != nil && !errors.Is(second, errCrash) {
+			t.Fatalf("the disk works %d times: %v, then %v", works, first, second)
+		}
+		if works == 0 && (first == nil || second == nil) {
+			t.Error("it was made anew without a disk")
+		}
+		left = -1
+		if err := x.Refresh(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		sameAsRecount(t, x, entries)
+		if err := x.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if first == nil {
+			return
+		}
 	}
 }

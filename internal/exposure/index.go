@@ -228,6 +228,9 @@ func (x *Index) Close() error {
 func (x *Index) Position() uint64 {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
+	if x.tail == nil {
+		return 0
+	}
 	return x.tail.to
 }
 
@@ -245,6 +248,10 @@ func (x *Index) Damage() error {
 	defer x.mu.RUnlock()
 	return x.damage
 }
+
+// errUnmade is why an index that could not be made anew, as for want of space, has no tail: that is tried again with the next
+// question or refresh, and until then nothing is answered.
+var errUnmade = doubt("it is gone, and could not be made anew yet")
 
 // errPause ends a reading of the ledger in between.
 var errPause = errors.New("pause")
@@ -275,6 +282,9 @@ func (x *Index) refresh(ctx context.Context) error {
 
 // advance reads on until the ledger's end, and writes segments as it goes.
 func (x *Index) advance(ctx context.Context) error {
+	if x.tail == nil {
+		return errUnmade
+	}
 	anew := false
 	for x.Damage() == nil {
 		ended, err := x.read()
@@ -562,7 +572,10 @@ func (x *Index) salvage(damaged *ledger.DamagedError) error {
 // question has given out a part of its answer: then it fails, and the next one is answered.
 func (x *Index) ask(question func() error, started func() bool) error {
 	x.mu.RLock()
-	found := question()
+	found := errUnmade
+	if x.tail != nil {
+		found = question()
+	}
 	x.mu.RUnlock()
 	if !errors.Is(found, errDoubt) {
 		return found
