@@ -27,12 +27,13 @@ type lister struct {
 	visit func(*Person) error
 	names nameReader
 
-	bits  int        // of an id that tell the people of one part apart
-	parts []listPart // of the pass
-	base  uint32     // the first id of the pass
-	end   uint64     // behind its last one
-	share uint64     // parts in one pass, if people were asked for evenly
-	since int64      // no disclosure is earlier
+	bits  int         // of an id that tell the people of one part apart
+	parts []listPart  // of the pass
+	open  []openBlock // where the next disclosure of each part goes; by itself it fits a small cache
+	base  uint32      // the first id of the pass
+	end   uint64      // behind its last one
+	share uint64      // parts in one pass, if people were asked for evenly
+	since int64       // no disclosure is earlier
 
 	blocks []*listBlock // that are free
 	used   int          // blocks that are not, and the memory of rows counted in blocks
@@ -44,11 +45,15 @@ type lister struct {
 
 // listPart is the disclosures of the people in a part of the ids, in the order in which they were found.
 type listPart struct {
-	now    *listBlock // the last of blocks, which has n events; nil if there is none
-	n      int
-	pool   uint32 // that of the latest event, its number plus one; 0 if there is none
 	blocks []*listBlock
 	rows   []row // those of blocks that were added up before the end
+}
+
+// openBlock is the last block of a part.
+type openBlock struct {
+	*listBlock        // nil if the part has no block
+	n          uint32 // events in it
+	pool       uint32 // that of the latest event, its number plus one; 0 if there is none
 }
 
 // listBlock is events: the time of a disclosure since lister.since and, in lister.bits, the lower part of the person's id; or
@@ -107,7 +112,7 @@ func (l *lister) run() error {
 			return err
 		}
 		for i := range l.parts {
-			if err := l.give(i); err != nil {
+			if err := l.give(uint32(i)); err != nil {
 				return err
 			}
 		}
@@ -124,7 +129,7 @@ func (l *lister) begin(from uint32) {
 		n = l.share
 		l.end = uint64(from) + n*size
 	}
-	l.parts = make([]listPart, n)
+	l.parts, l.open = make([]listPart, n), make([]openBlock, n)
 }
 
 // put takes a disclosure in, unless it is for a later pass.
@@ -133,38 +138,39 @@ func (l *lister) put(id uint32, at int64, of *pool) {
 		return
 	}
 	id -= l.base
-	p := &l.parts[id>>l.bits]
-	if p.now == nil || p.n >= blockEvents-1 { // two events must fit
-		if p = l.room(p, id); p == nil {
+	b := &l.open[id>>l.bits]
+	if b.listBlock == nil || b.n >= blockEvents-1 { // two events must fit
+		if !l.room(id >> l.bits) {
 			return
 		}
 	}
-	if p.pool != of.number+1 {
-		p.pool = of.number + 1
-		p.now[p.n] = poolEvent | uint64(p.pool)
-		p.n++
+	if b.pool != of.number+1 {
+		b.pool = of.number + 1
+		b.listBlock[b.n] = poolEvent | uint64(b.pool)
+		b.n++
 	}
-	p.now[p.n%blockEvents] = uint64(at-l.since)<<l.bits | uint64(id)&(1<<l.bits-1)
-	p.n++
+	b.listBlock[b.n%blockEvents] = uint64(at-l.since)<<l.bits | uint64(id)&(1<<l.bits-1)
+	b.n++
 }
 
-// room gives the part, which is that of the id, a block with room. It returns nil if the part is left to the next pass.
-func (l *lister) room(p *listPart, id uint32) *listPart {
+// room opens a block for a part. It returns false if the part is left to the next pass.
+func (l *lister) room(part uint32) bool {
+	p, open := &l.parts[part], &l.open[part]
 	most := 1 + l.rowBlocks() // from then on rows are smaller
 	if p.rows != nil {
 		most = 1 + most/8
 	}
 	if len(p.blocks) >= most {
-		l.addUp(p)
+		l.addUp(part)
 	}
 	for l.used >= l.x.opts.sizes.list && len(l.parts) > 1 {
 		l.leave(len(l.parts) / 2)
-		if int(id>>l.bits) >= len(l.parts) {
-			return nil
+		if int(part) >= len(l.parts) {
+			return false
 		}
 	}
-	if p.now != nil && p.n < blockEvents {
-		p.now[p.n] = poolEvent | uint64(p.pool)
+	if open.listBlock != nil && open.n < blockEvents {
+		open.listBlock[open.n] = poolEvent | uint64(open.pool)
 	}
 	b := (*listBlock)(nil)
 	if n := len(l.blocks); n > 0 {
@@ -172,43 +178,45 @@ func (l *lister) room(p *listPart, id uint32) *listPart {
 	} else {
 		b = new(listBlock)
 	}
-	p.blocks, p.now, p.n = append(p.blocks, b), b, 0
+	p.blocks = append(p.blocks, b)
+	open.listBlock, open.n = b, 0
 	l.used++
-	return p
+	return true
 }
 
 // leave leaves the parts from that one on to the next pass.
 func (l *lister) leave(from int) {
-	for i := range l.parts[from:] {
-		p := &l.parts[from+i]
-		l.free(p)
-		l.freeRows(p)
+	for i := from; i < len(l.parts); i++ {
+		l.free(uint32(i))
+		l.freeRows(uint32(i))
 	}
 	l.parts = l.parts[:from]
 	l.end = uint64(l.base) + uint64(from)<<l.bits
 }
 
-func (l *lister) free(p *listPart) {
+func (l *lister) free(part uint32) {
+	p := &l.parts[part]
 	l.blocks = append(l.blocks, p.blocks...)
 	l.used -= len(p.blocks)
-	p.blocks, p.now, p.n, p.pool = p.blocks[:0], nil, 0, 0
+	p.blocks, l.open[part] = p.blocks[:0], openBlock{}
 }
 
-func (l *lister) freeRows(p *listPart) {
-	if p.rows != nil {
+func (l *lister) freeRows(part uint32) {
+	if p := &l.parts[part]; p.rows != nil {
 		l.used -= l.rowBlocks()
 		p.rows = nil
 	}
 }
 
 // addUp moves the disclosures of a part to rows of its own. What the rows take, the blocks give back.
-func (l *lister) addUp(p *listPart) {
+func (l *lister) addUp(part uint32) {
+	p := &l.parts[part]
 	fresh := p.rows == nil
 	if fresh {
 		p.rows = make([]row, 1<<l.bits)
 		l.used += l.rowBlocks()
 	}
-	l.fold(p, p.rows)
+	l.fold(part, p.rows)
 	if fresh {
 		n := max(len(l.blocks)-l.rowBlocks(), 0)
 		clear(l.blocks[n:])
@@ -220,13 +228,14 @@ func (l *lister) addUp(p *listPart) {
 func (l *lister) rowBlocks() int { return listRowLen << l.bits / listBlockLen }
 
 // fold adds the disclosures of a part's blocks to rows, and frees the blocks.
-func (l *lister) fold(p *listPart, rows []row) {
+func (l *lister) fold(part uint32, rows []row) {
+	p := &l.parts[part]
 	mask := uint64(1)<<l.bits - 1
 	var classes weir.ClassSet
 	for i, b := range p.blocks {
 		n := blockEvents
 		if i == len(p.blocks)-1 {
-			n = p.n
+			n = int(l.open[part].n)
 		}
 		for _, e := range b[:n] {
 			if e&poolEvent != 0 {
@@ -236,18 +245,18 @@ func (l *lister) fold(p *listPart, rows []row) {
 			rows[e&mask].saw(int64(e>>l.bits), classes)
 		}
 	}
-	l.free(p)
+	l.free(part)
 }
 
 // give calls visit for the people of a part.
-func (l *lister) give(number int) error {
-	p := &l.parts[number]
+func (l *lister) give(part uint32) error {
+	p := &l.parts[part]
 	if p.rows == nil && len(p.blocks) == 0 {
 		return nil
 	}
-	base := l.base + uint32(number)<<l.bits
+	base := l.base + part<<l.bits
 	if p.rows == nil && len(p.blocks) == 1 {
-		return l.giveFew(p, base)
+		return l.giveFew(part, base)
 	}
 	rows := p.rows
 	if rows == nil {
@@ -257,8 +266,8 @@ func (l *lister) give(number int) error {
 		rows = l.rows
 		clear(rows)
 	}
-	l.fold(p, rows)
-	l.freeRows(p)
+	l.fold(part, rows)
+	l.freeRows(part)
 	for i := range rows {
 		if rows[i].count > 0 {
 			if err := l.tell(base+uint32(i), &rows[i]); err != nil {
@@ -270,13 +279,14 @@ func (l *lister) give(number int) error {
 }
 
 // giveFew is give for a part with one block, which is sorted.
-func (l *lister) giveFew(p *listPart, base uint32) error {
+func (l *lister) giveFew(part, base uint32) error {
+	events := l.open[part].listBlock[:l.open[part].n]
 	mask := uint64(1)<<l.bits - 1
 	var classes [blockEvents]weir.ClassSet
 	var memory [blockEvents]uint64
 	order := memory[:0]
 	var now weir.ClassSet
-	for i, e := range p.now[:p.n] {
+	for i, e := range events {
 		if e&poolEvent != 0 {
 			now = l.tally.order[uint32(e)-1].classes
 			continue
@@ -289,13 +299,13 @@ func (l *lister) giveFew(p *listPart, base uint32) error {
 		r, id := row{}, uint32(order[i]>>32)
 		for ; i < len(order) && uint32(order[i]>>32) == id; i++ {
 			at := uint32(order[i])
-			r.saw(int64(p.now[at]>>l.bits), classes[at])
+			r.saw(int64(events[at]>>l.bits), classes[at])
 		}
 		if err := l.tell(base+id, &r); err != nil {
 			return err
 		}
 	}
-	l.free(p)
+	l.free(part)
 	return nil
 }
 
