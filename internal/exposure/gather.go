@@ -47,23 +47,30 @@ func (l *lister) inPass() iter.Seq[chunkPlace] {
 	}
 }
 
+// placedChunk is a chunk and its segment.
+type placedChunk struct {
+	chunkReader
+	seg *segment
+}
+
 // gather visits the disclosures that the query asks for, of the people in the pass, and some of those above them.
 func (l *lister) gather(visit func(id uint32, at int64, of *pool)) error {
 	t := l.tally
-	read := func(r *readAhead) error {
-		c, err := r.open(l.x.segs[r.seg], r.number)
+	read := func(at chunkPlace, r *placedChunk) error {
+		r.seg = l.x.segs[at.seg]
+		c, err := r.open(r.seg, at.number)
 		if err != nil {
 			return err
 		}
 		return c.loadTimes()
 	}
-	of, look := -1, (*lens)(nil)
-	for r, err := range readingAhead(l.inPass(), read) {
+	of, look := (*segment)(nil), (*lens)(nil)
+	for r, err := range ahead(chunksAhead, l.inPass(), read) {
 		if err != nil {
 			return err
 		}
 		if r.seg != of {
-			of, look = r.seg, t.lens(l.x.segs[r.seg].tables)
+			of, look = r.seg, t.lens(r.seg.tables)
 		}
 		c := &r.chunk
 		first, end := c.between(t.from, t.to)

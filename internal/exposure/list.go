@@ -1,11 +1,6 @@
 package exposure
 
-import (
-	"math"
-	"slices"
-
-	"weir"
-)
+import "math"
 
 // People calls visit for each data subject that the query asks for, in the order in which the ledger first met them, with
 // what the query asks of them; the Person is valid until visit returns. An error of visit ends it. A list of any length is made
@@ -37,7 +32,6 @@ type lister struct {
 
 	blocks []*listBlock // that are free
 	used   int          // blocks that are not, and the memory of rows counted in blocks
-	rows   []row        // for parts that have none of their own
 	person Person       // for visit
 
 	started bool // visit was called
@@ -67,22 +61,6 @@ const (
 	poolEvent    = 1 << 63
 )
 
-// row is what is known of one person; nothing where count is 0.
-type row struct {
-	first, last int64 // since lister.since
-	classes     weir.ClassSet
-	count       uint32
-}
-
-func (r *row) saw(at int64, set weir.ClassSet) {
-	if r.count == 0 {
-		r.first, r.last = at, at
-	}
-	r.first, r.last = min(r.first, at), max(r.last, at)
-	r.classes |= set
-	r.count++
-}
-
 func newLister(x *Index, q Query, visit func(*Person) error) *lister {
 	l := &lister{x: x, tally: newTally(q), visit: visit, bits: x.opts.sizes.part, since: math.MaxInt64}
 	l.end = l.people()
@@ -111,10 +89,8 @@ func (l *lister) run() error {
 		if err := l.gather(l.put); err != nil {
 			return err
 		}
-		for i := range l.parts {
-			if err := l.give(uint32(i)); err != nil {
-				return err
-			}
+		if err := l.give(); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -226,140 +202,3 @@ func (l *lister) addUp(part uint32) {
 
 // rowBlocks is the memory of a part's rows, in blocks.
 func (l *lister) rowBlocks() int { return listRowLen << l.bits / listBlockLen }
-
-// fold adds the disclosures of a part's blocks to rows, and frees the blocks.
-func (l *lister) fold(part uint32, rows []row) {
-	p := &l.parts[part]
-	mask := uint64(1)<<l.bits - 1
-	var classes weir.ClassSet
-	for i, b := range p.blocks {
-		n := blockEvents
-		if i == len(p.blocks)-1 {
-			n = int(l.open[part].n)
-		}
-		for _, e := range b[:n] {
-			if e&poolEvent != 0 {
-				classes = l.tally.order[uint32(e)-1].classes
-				continue
-			}
-			rows[e&mask].saw(int64(e>>l.bits), classes)
-		}
-	}
-	l.free(part)
-}
-
-// give calls visit for the people of a part.
-func (l *lister) give(part uint32) error {
-	p := &l.parts[part]
-	if p.rows == nil && len(p.blocks) == 0 {
-		return nil
-	}
-	base := l.base + part<<l.bits
-	if p.rows == nil && len(p.blocks) == 1 {
-		return l.giveFew(part, base)
-	}
-	rows := p.rows
-	if rows == nil {
-		if l.rows == nil {
-			l.rows = make([]row, 1<<l.bits)
-		}
-		rows = l.rows
-		clear(rows)
-	}
-	l.fold(part, rows)
-	l.freeRows(part)
-	for i := range rows {
-		if rows[i].count > 0 {
-			if err := l.tell(base+uint32(i), &rows[i]); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// giveFew is give for a part with one block, which is sorted.
-func (l *lister) giveFew(part, base uint32) error {
-	events := l.open[part].listBlock[:l.open[part].n]
-	mask := uint64(1)<<l.bits - 1
-	var classes [blockEvents]weir.ClassSet
-	var memory [blockEvents]uint64
-	order := memory[:0]
-	var now weir.ClassSet
-	for i, e := range events {
-		if e&poolEvent != 0 {
-			now = l.tally.order[uint32(e)-1].classes
-			continue
-		}
-		classes[i] = now
-		order = append(order, e&mask<<32|uint64(i))
-	}
-	slices.Sort(order)
-	for i := 0; i < len(order); {
-		r, id := row{}, uint32(order[i]>>32)
-		for ; i < len(order) && uint32(order[i]>>32) == id; i++ {
-			at := uint32(order[i])
-			r.saw(int64(events[at]>>l.bits), classes[at])
-		}
-		if err := l.tell(base+id, &r); err != nil {
-			return err
-		}
-	}
-	l.free(part)
-	return nil
-}
-
-func (l *lister) tell(id uint32, r *row) error {
-	p := &l.person
-	if err := l.names.name(id, &p.DataSubject); err != nil {
-		return err
-	}
-	p.Classes, p.Count = r.classes, int(r.count)
-	p.First, p.Last = timeOf(l.since+r.first), timeOf(l.since+r.last)
-	l.started = true
-	return l.visit(p)
-}
-
-// nameReader finds names by id, best in their order.
-type nameReader struct {
-	x      *Index
-	ahead  int
-	book   *book // whose column is open
-	column *pages
-	page   []byte // the names from the id first on
-	first  uint32
-}
-
-// name puts the id's name into p.
-func (r *nameReader) name(id uint32, p *weir.Pseudonym) (err error) {
-	if t := r.x.tail; id >= t.base {
-		*p = t.names[t.fresh[id-t.base]]
-		return nil
-	}
-	if at := int(id - r.first); at >= len(r.page)/len(p) {
-		if err := r.turn(id); err != nil {
-			return err
-		}
-	}
-	*p = weir.Pseudonym(r.page[int(id-r.first)*len(p):])
-	return nil
-}
-
-// turn goes to the page that has the id's name.
-func (r *nameReader) turn(id uint32) (err error) {
-	if r.book == nil || id-r.book.base >= uint32(r.book.n) {
-		n, _ := slices.BinarySearchFunc(r.x.segs, id, func(s *segment, id uint32) int {
-			if s.people() <= id {
-				return -1
-			}
-			return 1
-		})
-		if n == len(r.x.segs) || id < r.x.segs[n].book.base {
-			return doubt("nobody has the id %d", id)
-		}
-		r.book = &r.x.segs[n].book
-		r.column = r.book.reader(r.ahead)
-	}
-	r.page, r.first, err = r.book.page(r.column, id)
-	return err
-}

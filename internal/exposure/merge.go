@@ -57,7 +57,7 @@ func (m *merger) principals() error {
 		p, q := &m.in[a.seg].who[a.party].name, &m.in[b.seg].who[b.party].name
 		return cmp.Or(slices.Compare(p[:], q[:]), cmp.Compare(a.seg, b.seg))
 	})
-	next, stop := iter.Pull2(readingAhead(m.places(parts), m.read))
+	next, stop := iter.Pull2(ahead(chunksAhead, m.places(parts), m.read))
 	defer stop()
 	for len(parts) > 0 {
 		name := m.in[parts[0].seg].who[parts[0].party].name
@@ -106,19 +106,19 @@ func (m *merger) places(parts []part) iter.Seq[chunkPlace] {
 }
 
 // read reads a chunk and gives it the new segment's numbers.
-func (m *merger) read(r *readAhead) error {
-	c, err := r.chunkReader.read(m.in[r.seg], r.number)
+func (m *merger) read(at chunkPlace, r *chunkReader) error {
+	c, err := r.read(m.in[at.seg], at.number)
 	if err != nil {
 		return err
 	}
 	for i, x := range c.shapes {
-		c.shapes[i] = m.shapes[r.seg][x]
+		c.shapes[i] = m.shapes[at.seg][x]
 	}
 	for i, x := range c.sets {
-		c.sets[i] = m.sets[r.seg][x]
+		c.sets[i] = m.sets[at.seg][x]
 	}
 	for i, l := range c.loose {
-		c.loose[i].set = m.sets[r.seg][l.set]
+		c.loose[i].set = m.sets[at.seg][l.set]
 	}
 	return nil
 }

@@ -358,3 +358,47 @@ func writeNames(w io.Writer, n int, each func(func(hash, id uint32) error) error
 	}
 	return count, err
 }
+
+// nameReader finds names by id, best in their order.
+type nameReader struct {
+	x      *Index
+	ahead  int
+	book   *book // whose column is open
+	column *pages
+	page   []byte // the names from the id first on
+	first  uint32
+}
+
+// name puts the id's name into p.
+func (r *nameReader) name(id uint32, p *weir.Pseudonym) (err error) {
+	if t := r.x.tail; id >= t.base {
+		*p = t.names[t.fresh[id-t.base]]
+		return nil
+	}
+	if at := int(id - r.first); at >= len(r.page)/len(p) {
+		if err := r.turn(id); err != nil {
+			return err
+		}
+	}
+	*p = weir.Pseudonym(r.page[int(id-r.first)*len(p):])
+	return nil
+}
+
+// turn goes to the page that has the id's name.
+func (r *nameReader) turn(id uint32) (err error) {
+	if r.book == nil || id-r.book.base >= uint32(r.book.n) {
+		n, _ := slices.BinarySearchFunc(r.x.segs, id, func(s *segment, id uint32) int {
+			if s.people() <= id {
+				return -1
+			}
+			return 1
+		})
+		if n == len(r.x.segs) || id < r.x.segs[n].book.base {
+			return doubt("nobody has the id %d", id)
+		}
+		r.book = &r.x.segs[n].book
+		r.column = r.book.reader(r.ahead)
+	}
+	r.page, r.first, err = r.book.page(r.column, id)
+	return err
+}
