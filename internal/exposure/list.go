@@ -10,7 +10,7 @@ func (x *Index) People(q Query, visit func(*Person) error) error {
 	return x.ask(func() error {
 		l = newLister(x, q, visit)
 		return l.run()
-	}, func() bool { return l.started })
+	}, func() bool { return l != nil && l.started })
 }
 
 // A lister makes the list by parts of the ids. A pass over the chunks that the query asks for puts each disclosure to those of
