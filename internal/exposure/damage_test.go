@@ -359,6 +359,9 @@ func TestDiskFailsWhileAnew(t *testing.T) {
 			t.Error("it was made anew without a disk")
 		}
 		left = -1
+		if err := x.People(Query{}, func(*Person) error { return nil }); err != nil {
+			t.Fatal(err)
+		}
 		if err := x.Refresh(t.Context()); err != nil {
 			t.Fatal(err)
 		}
