@@ -51,7 +51,8 @@ type openBlock struct {
 }
 
 // listBlock is events: the time of a disclosure since lister.since and, in lister.bits, the lower part of the person's id; or
-// with poolEvent the number, plus one, of the pool that those after it, up to the next such event, belong to.
+// with poolEvent the number, plus one, of the pool that those after it, up to the next such event, belong to. The time has 48
+// bits, which are 8,900 years.
 type listBlock [blockEvents]uint64
 
 const (
