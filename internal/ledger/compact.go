@@ -85,42 +85,37 @@ type compactor struct {
 	packer
 	people  roster
 	written int // of people.order, in the chunks before
-	frames  int
+	waiting int // frames that wait for the end of their chunk
 	columns [columns][]uint64
 	bodies  []byte // of other entries
 }
 
-// compact returns the compact form of a closed volume.
-func compact(live []byte) ([]byte, error) { return compactBy(live, chunkSize) }
-
-func compactBy(live []byte, chunkSize int) ([]byte, error) {
-	o, err := decodeOpening(live)
+// compact returns the compact form of a closed volume. A chunk ends once it has so many entries and records.
+func compact(live *window, chunkSize int) ([]byte, error) {
+	b, err := live.opening()
+	if err != nil {
+		return nil, err
+	}
+	o, err := decodeOpening(b)
 	if errors.Is(err, errTorn) {
 		return nil, errAsItIs
 	}
 	if err != nil {
 		return nil, err
 	}
+	c := &compactor{packer: *newPacker(make([]byte, compactHead, compactHead+live.size*3/8))}
+	c.out = append(c.out, o.raw...)
 	h := compactHeader{opening: uint32(len(o.raw)), chain: openingHash(o.raw)}
-	c := &compactor{packer: *newPacker(append(make([]byte, compactHead, compactHead+len(live)/4), o.raw...))}
-	at, millis := len(o.raw), int64(0)
-	for {
-		f, err := decodeFrame(live[at:])
-		if err != nil {
-			break
-		}
-		if !c.frame(&f, millis) {
-			return nil, errAsItIs
-		}
-		if h.chain, millis = f.chain, f.millis; c.collected() >= chunkSize {
-			c.chunk()
-		}
-		at += f.size
+	at, err := c.frames(live, &h, chunkSize)
+	if err != nil {
+		return nil, err
 	}
-	c.chunk()
 	before := len(c.out)
-	c.deflated(live[at:])
-	h.live, h.rest, h.tail = uint64(at), uint64(len(live)-at), uint64(len(c.out)-before)
+	if b, err = live.rest(at); err != nil {
+		return nil, err
+	}
+	c.deflated(b)
+	h.live, h.rest, h.tail = uint64(at), uint64(len(b)), uint64(len(c.out)-before)
 	copy(c.out, h.encode())
 	if h.tooLarge(len(c.out)) {
 		return nil, errAsItIs
@@ -128,11 +123,35 @@ func compactBy(live []byte, chunkSize int) ([]byte, error) {
 	return binary.LittleEndian.AppendUint32(c.out, crc(c.out)), nil
 }
 
+// frames takes a volume's frames apart. It returns where the last one ends.
+func (c *compactor) frames(live *window, h *compactHeader, chunkSize int) (at int64, err error) {
+	at = int64(h.opening)
+	millis := int64(0)
+	for {
+		b, err := live.frame(at)
+		if err != nil {
+			return 0, err
+		}
+		f, err := decodeFrame(b)
+		if err != nil {
+			c.chunk()
+			return at, nil
+		}
+		if !c.frame(&f, millis) {
+			return 0, errAsItIs
+		}
+		if h.chain, millis = f.chain, f.millis; c.collected() >= chunkSize {
+			c.chunk()
+		}
+		at += int64(f.size)
+	}
+}
+
 func (c *compactor) add(column int, n uint64) { c.columns[column] = append(c.columns[column], n) }
 
 // frame takes a frame apart. It reports whether the frame can be read.
 func (c *compactor) frame(f *frame, before int64) bool {
-	c.frames++
+	c.waiting++
 	c.add(colEntries, uint64(f.count))
 	c.add(colStep, uint64(f.millis-before))
 	rest := f.payload
@@ -174,15 +193,15 @@ func (c *compactor) records(b []byte) {
 	}
 }
 
-// collected is how many entries and records wait for the end of their chunk.
+// collected is how many entries and records wait with them.
 func (c *compactor) collected() int { return len(c.columns[colAfter]) + len(c.columns[colKnown]) }
 
 // chunk writes what was collected.
 func (c *compactor) chunk() {
-	if c.frames == 0 {
+	if c.waiting == 0 {
 		return
 	}
-	c.uvarint(uint64(c.frames))
+	c.uvarint(uint64(c.waiting))
 	for i := range c.columns {
 		c.column(c.columns[i])
 		c.columns[i] = c.columns[i][:0]
@@ -191,7 +210,7 @@ func (c *compactor) chunk() {
 		c.out = append(c.out, p[:]...)
 	}
 	c.deflated(c.bodies)
-	c.frames, c.written, c.bodies = 0, len(c.people.order), c.bodies[:0]
+	c.waiting, c.written, c.bodies = 0, len(c.people.order), c.bodies[:0]
 }
 
 // splitOutcome returns the fields and the records of an outcome's body. It is not ok for other bodies, and for outcomes that

@@ -32,6 +32,13 @@ func volumeOf(t testing.TB, signer note.Signer, tail []byte, frames ...frame) []
 	return append(b, tail...)
 }
 
+// held is a window on a volume in memory.
+func held(volume []byte) *window {
+	w := &window{}
+	w.hold(volume)
+	return w
+}
+
 // entries makes a frame of bodies that all have the frame's time.
 func entries(first uint64, bodies ...[]byte) frame {
 	f := frame{first: first, count: uint32(len(bodies)), millis: 1_700_000_000_000}
@@ -77,18 +84,18 @@ func TestCompactGivesTheSameBytes(t *testing.T) {
 			frames = append(frames, f)
 		}
 		was := volumeOf(t, nil, rapid.SliceOf(rapid.Byte()).Draw(rt, "tail"), frames...)
-		small, err := compactBy(was, rapid.IntRange(1, 40).Draw(rt, "chunk"))
+		small, err := compact(held(was), rapid.IntRange(1, 40).Draw(rt, "chunk"))
 		if err != nil {
 			rt.Fatal(err)
 		}
 		if is, err := expand(small); err != nil || !bytes.Equal(is, was) {
 			rt.Fatalf("other bytes: %v", err)
 		}
-		if err := sameAs(small, was); err != nil {
+		if err := sameAs(small, held(was)); err != nil {
 			rt.Fatal(err)
 		}
 		for _, other := range [][]byte{was[:len(was)-1], append(bytes.Clone(was), 0)} {
-			if sameAs(small, other) == nil {
+			if sameAs(small, held(other)) == nil {
 				rt.Fatal("it was taken for the compact form of other bytes")
 			}
 		}
@@ -109,7 +116,7 @@ func TestEveryByteOfACompactVolume(t *testing.T) {
 	fsys := keptLedger(t)
 	name := volumeName(2) // it has a torn tail
 	was := fsys.files[name].data
-	small, err := compactBy(was, 15)
+	small, err := compact(held(was), 15)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -158,7 +165,7 @@ func TestCompactLeavesTheVolume(t *testing.T) {
 		"no whole opening":        volumeOf(t, nil, nil)[:headerSize-1],
 		"very much of the same":   volumeOf(t, nil, nil, entries(0, alike.append(nil))),
 	} {
-		if _, err := compact(b); !errors.Is(err, errAsItIs) {
+		if _, err := compact(held(b), chunkSize); !errors.Is(err, errAsItIs) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
@@ -261,7 +268,7 @@ func auditedWhole(t testing.TB, b []byte) bool {
 // Whatever is in a compact volume, putting it together ends in bounds, the auditor says the same of it, and what comes of it can
 // be made compact again.
 func FuzzExpand(f *testing.F) {
-	small, err := compactBy(randomLedger(f, 1).files[volumeName(1)].data, 200)
+	small, err := compact(held(randomLedger(f, 1).files[volumeName(1)].data), 200)
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -285,11 +292,11 @@ func FuzzExpand(f *testing.F) {
 		if err != nil {
 			return
 		}
-		again, err := compact(live)
+		again, err := compact(held(live), chunkSize)
 		if errors.Is(err, errAsItIs) && len(live) > mostGrowth*compactHead || nextFrame(live, int(binary.LittleEndian.Uint64(data[8:]))) >= 0 {
 			return // it would be too small, or has a frame of other numbers where none should be
 		}
-		if err != nil || sameAs(again, live) != nil {
+		if err != nil || sameAs(again, held(live)) != nil {
 			t.Errorf("what was put together cannot be made compact: %v", err)
 		}
 	})

@@ -249,10 +249,7 @@ func (r *reader) begin(name string, src Source) (compacted bool, err error) {
 func (r *reader) frames(name string, at int64) (last, end int64, err error) {
 	r.pending = len(r.sum.Faults)
 	for {
-		b, err := r.window.from(at, frameHeadSize+frameTailSize)
-		if err == nil && len(b) >= frameHeadSize && frameSize(b) > len(b) {
-			b, err = r.window.from(at, frameSize(b))
-		}
+		b, err := r.window.frame(at)
 		if err != nil {
 			return 0, 0, err
 		}
@@ -349,14 +346,9 @@ func load(fsys FS, name string, buf []byte) (live []byte, compacted bool, err er
 // behind it.
 func (r *reader) opening(number uint32, name string) (at int64, whole bool, err error) {
 	s := r.sum
-	b, err := r.window.from(0, headerSize)
+	b, err := r.window.opening()
 	if err != nil {
 		return 0, false, err
-	}
-	if h, err := decodeHeader(b); err == nil {
-		if b, err = r.window.from(0, h.openingSize()); err != nil {
-			return 0, false, err
-		}
 	}
 	o, err := decodeOpening(b)
 	if errors.Is(err, errTorn) {

@@ -49,16 +49,24 @@ func (l *Log) closed() ([]string, error) {
 
 // compactVolume replaces a volume by its compact form, if that is smaller and gives the same bytes.
 func compactVolume(folder Folder, name string) (bool, error) {
-	was, compacted, err := load(folder, name, nil)
-	if err != nil || compacted {
+	src, err := folder.Open(name)
+	if err != nil {
 		return false, err
 	}
-	small, err := compact(was)
-	if err == nil && len(small) >= len(was) {
+	defer src.Close()
+	var was window
+	if err := was.open(src); err != nil {
+		return false, err
+	}
+	if head, err := was.from(0, compactHead); err != nil || isCompact(head) {
+		return false, err
+	}
+	small, err := compact(&was, chunkSize)
+	if err == nil && int64(len(small)) >= was.size {
 		err = errAsItIs
 	}
 	if err == nil {
-		err = sameAs(small, was)
+		err = sameAs(small, &was)
 	}
 	if errors.Is(err, errAsItIs) {
 		return false, nil
@@ -70,22 +78,30 @@ func compactVolume(folder Folder, name string) (bool, error) {
 }
 
 // sameAs is errAsItIs unless a compact volume gives these very bytes.
-func sameAs(small, was []byte) error {
-	left := comparing(was)
-	if err := expandTo(&left, small); err != nil || len(left) > 0 {
+func sameAs(small []byte, was *window) error {
+	c := &comparing{was: was}
+	err := expandTo(c, small)
+	if errors.Is(err, errCompact) || err == nil && c.at != was.size {
 		return errAsItIs
 	}
-	return nil
+	return err
 }
 
-// comparing is what is still to be written; other bytes are refused.
-type comparing []byte
+// comparing takes what is in a volume, and refuses anything else.
+type comparing struct {
+	was *window
+	at  int64
+}
 
 func (c *comparing) Write(b []byte) (int, error) {
-	if !bytes.HasPrefix(*c, b) {
+	is, err := c.was.from(c.at, len(b))
+	if err != nil {
+		return 0, err
+	}
+	if !bytes.HasPrefix(is, b) {
 		return 0, errAsItIs
 	}
-	*c = (*c)[len(b):]
+	c.at += int64(len(b))
 	return len(b), nil
 }
 

@@ -36,6 +36,27 @@ func (w *window) from(at int64, n int) ([]byte, error) {
 	return w.buf[min(at-w.off, int64(len(w.buf))):], nil
 }
 
+// opening returns the volume's opening; it is not whole where the header or the volume says so.
+func (w *window) opening() ([]byte, error) {
+	b, err := w.from(0, headerSize)
+	if err != nil {
+		return nil, err
+	}
+	if h, err := decodeHeader(b); err == nil {
+		return w.from(0, h.openingSize())
+	}
+	return b, nil
+}
+
+// frame returns what is in memory from at on, a frame that begins there at least.
+func (w *window) frame(at int64) ([]byte, error) {
+	b, err := w.from(at, frameHeadSize+frameTailSize)
+	if err == nil && len(b) >= frameHeadSize && frameSize(b) > len(b) {
+		b, err = w.from(at, frameSize(b))
+	}
+	return b, err
+}
+
 // rest reads all from at on, again if it was read before.
 func (w *window) rest(at int64) ([]byte, error) {
 	if w.src == nil {
