@@ -1,7 +1,6 @@
 package ledger
 
 import (
-	"bytes"
 	"encoding/binary"
 	"errors"
 	"io"
@@ -9,92 +8,108 @@ import (
 	"weir"
 )
 
-// expand returns the live form of a compact volume.
-func expand(b []byte) ([]byte, error) {
-	h, err := decodeCompactHeader(b)
-	if err != nil {
-		return nil, err
-	}
-	var out bytes.Buffer
-	out.Grow(int(min(h.live+h.rest, 64*uint64(len(b))))) // all of a real one, and not what a false one says
-	if err := expandTo(&out, b); err != nil {
-		return nil, err
-	}
-	return out.Bytes(), nil
+// expander gives the live form of a compact volume piece by piece, and has no more than a chunk of it in memory.
+type expander struct {
+	unpacker // of the chunks
+	h        compactHeader
+	opening  []byte
+	tail     []byte
+	given    bool // the opening
+	ended    bool
+	people   []weir.Pseudonym
+	seen     uint64 // of people, those who have had a record
+	columns  [columns]numbers
+	bodies   []byte
+	room     []byte // for bodies
+	first    uint64 // number of the next entry
+	millis   int64
+	chain    hash
+	left     uint64 // live bytes that are to come
+	hashing  hashing
+	body     []byte
+	out      []byte // frames of the chunk
 }
 
-// expandTo writes the live form of a compact volume.
-func expandTo(w io.Writer, b []byte) error {
+// newExpander looks at what can be seen of a compact volume without its columns.
+func newExpander(b []byte) (*expander, error) {
 	h, err := decodeCompactHeader(b)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	end := max(len(b)-4, 0)
 	if h.tail > uint64(end) || compactHead+uint64(h.opening)+h.tail > uint64(end) || h.tooLarge(end) {
-		return errCompact
+		return nil, errCompact
 	}
 	if crc(b[:end]) != binary.LittleEndian.Uint32(b[end:]) {
-		return errCompact
+		return nil, errCompact
 	}
-	opening, tail := b[compactHead:compactHead+h.opening], b[end-int(h.tail):end]
-	o, err := decodeOpening(opening)
-	if err != nil || len(o.raw) != len(opening) {
-		return errCompact
+	from, to := compactHead+int(h.opening), end-int(h.tail)
+	o, err := decodeOpening(b[compactHead:from])
+	if err != nil || len(o.raw) != int(h.opening) {
+		return nil, errCompact
 	}
-	if _, err := w.Write(opening); err != nil {
-		return err
-	}
-	e := &expander{w: w, first: o.first, chain: openingHash(o.raw), left: h.live - uint64(h.opening)}
-	e.rest = b[compactHead+int(h.opening) : end-int(h.tail)]
-	for len(e.rest) > 0 && !e.bad {
-		if err := e.chunk(); err != nil {
-			return err
+	return &expander{
+		unpacker: unpacker{rest: b[from:to]}, h: h, opening: o.raw, tail: b[to:end],
+		first: o.first, chain: openingHash(o.raw), left: h.live - uint64(h.opening),
+	}, nil
+}
+
+// next returns the next piece, which is valid until the next call: the opening, the frames of a chunk, what is behind the last
+// frame; then io.EOF.
+func (e *expander) next() ([]byte, error) {
+	switch {
+	case e.ended:
+		return nil, io.EOF
+	case !e.given:
+		e.given = true
+		return e.opening, nil
+	case len(e.rest) > 0:
+		if e.chunk(); e.bad {
+			return nil, errCompact
 		}
+		return e.out, nil
+	case e.left > 0 || e.chain != e.h.chain:
+		return nil, errCompact
 	}
-	if e.bad || e.left > 0 || e.chain != h.chain {
-		return errCompact
-	}
-	e.rest = tail
-	rest := e.deflated(nil, h.rest)
+	e.ended, e.rest = true, e.tail
+	behind := e.deflated(nil, e.h.rest)
 	if e.bad || len(e.rest) > 0 {
-		return errCompact
+		return nil, errCompact
 	}
-	_, err = w.Write(rest)
-	return err
+	return behind, nil
 }
 
-// expander puts frames together again.
-type expander struct {
-	unpacker
-	w       io.Writer
-	people  []weir.Pseudonym
-	seen    uint64 // of people, those who have had a record
-	columns [columns]numbers
-	bodies  []byte
-	room    []byte // for bodies
-	first   uint64 // number of the next entry
-	millis  int64
-	chain   hash
-	left    uint64 // bytes of frames that are to come
-	hashing hashing
-	body    []byte
-	out     []byte // a frame
+// expand returns the live form of a compact volume.
+func expand(b []byte) ([]byte, error) {
+	e, err := newExpander(b)
+	if err != nil {
+		return nil, err
+	}
+	live := make([]byte, 0, min(e.h.live+e.h.rest, 64*uint64(len(b)))) // all of a real one, and not what a false one says
+	for {
+		piece, err := e.next()
+		if errors.Is(err, io.EOF) {
+			return live, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		live = append(live, piece...)
+	}
 }
 
-// chunk reads a chunk's columns, and writes its frames.
-func (e *expander) chunk() error {
+// chunk reads a chunk's columns and puts its frames together.
+func (e *expander) chunk() {
+	e.out = e.out[:0]
 	frames := e.uvarint()
 	e.read(frames)
 	for range frames {
 		if e.bad || !e.frame() {
 			e.bad = true
-			return nil
-		}
-		if _, err := e.w.Write(e.out); err != nil {
-			return err
+			return
 		}
 	}
-	return nil
+	e.bad = e.bad || frames == 0
 }
 
 // read reads the columns. How many numbers one has is known from those before it; nothing can have more than live bytes.
@@ -145,25 +160,26 @@ func (e *expander) others() (outcomes, bodies uint64) {
 	return outcomes, bodies
 }
 
-// frame puts the next frame together in out. It reports whether there is one.
+// frame adds the next frame to out. It reports whether there is one.
 func (e *expander) frame() bool {
 	count := e.columns[colEntries].next()
 	e.millis += int64(e.columns[colStep].next())
-	e.out = append(e.out[:0], make([]byte, frameHeadSize)...)
+	start := len(e.out)
+	e.out = append(e.out, make([]byte, frameHeadSize)...)
 	for range count {
 		after := e.columns[colAfter].next()
 		if !e.entry() {
 			return false
 		}
 		e.out = appendEntry(e.out, after, e.body)
-		if uint64(len(e.out)) > min(e.left, frameHeadSize+maxFramePayload) {
+		if uint64(len(e.out)-start) > min(e.left, frameHeadSize+maxFramePayload) {
 			return false
 		}
 	}
-	if count == 0 || !e.seal(uint32(count)) || uint64(len(e.out)) > e.left {
+	if count == 0 || !e.seal(start, uint32(count)) || uint64(len(e.out)-start) > e.left {
 		return false
 	}
-	e.left -= uint64(len(e.out))
+	e.left -= uint64(len(e.out) - start)
 	e.first += count
 	return true
 }
@@ -214,11 +230,11 @@ func (e *expander) record() bool {
 	return true
 }
 
-// seal completes the frame in out: its head, chain hash and checksum.
-func (e *expander) seal(count uint32) bool {
-	f := frame{first: e.first, count: count, millis: e.millis, payload: e.out[frameHeadSize:]}
-	appendFrameHead(e.out[:0], &f)
-	e.hashing.begin(0, &e.chain, e.out, int(count))
+// seal completes the frame that begins in out at start: its head, chain hash and checksum.
+func (e *expander) seal(start int, count uint32) bool {
+	f := frame{first: e.first, count: count, millis: e.millis, payload: e.out[start+frameHeadSize:]}
+	appendFrameHead(e.out[start:start], &f)
+	e.hashing.begin(0, &e.chain, e.out[start:], int(count))
 	for seq, rest := e.first, f.payload; len(rest) > 0; seq++ {
 		body, millis, after, ok := nextEntry(rest, e.millis)
 		if !ok {
@@ -231,60 +247,6 @@ func (e *expander) seal(count uint32) bool {
 	e.chain = e.hashing.frames[0].chain
 	e.hashing.reset()
 	e.out = append(e.out, e.chain[:]...)
-	e.out = binary.LittleEndian.AppendUint32(e.out, crc(e.out))
+	e.out = binary.LittleEndian.AppendUint32(e.out, crc(e.out[start:]))
 	return true
-}
-
-// compactSource is a compact volume, read as if it were live. Frames are put together only when one is asked for.
-type compactSource struct {
-	Source
-	head []byte // the live form's opening
-	size int64  // of the live form
-	all  []byte // the live form, once it is needed
-}
-
-// live returns a source of the volume's live form. It closes src where it fails.
-func live(src Source) (Source, error) {
-	raw := make([]byte, compactHead)
-	n, err := src.ReadAt(raw, 0)
-	if err != nil && !errors.Is(err, io.EOF) {
-		return nil, errors.Join(err, src.Close())
-	}
-	if !isCompact(raw[:n]) {
-		return src, nil
-	}
-	h, err := decodeCompactHeader(raw)
-	if err != nil {
-		return nil, errors.Join(err, src.Close())
-	}
-	if size, err := src.Size(); err != nil || int64(h.opening) > size {
-		return nil, errors.Join(errCompact, err, src.Close())
-	}
-	c := &compactSource{Source: src, head: make([]byte, h.opening), size: int64(h.live + h.rest)}
-	if n, err := src.ReadAt(c.head, compactHead); n < len(c.head) {
-		return nil, errors.Join(errCompact, err, src.Close())
-	}
-	return c, nil
-}
-
-func (c *compactSource) Size() (int64, error) { return c.size, nil }
-
-func (c *compactSource) ReadAt(p []byte, off int64) (int, error) {
-	if off+int64(len(p)) <= int64(len(c.head)) {
-		return copy(p, c.head[off:]), nil
-	}
-	if c.all == nil {
-		size, err := c.Source.Size()
-		if err != nil {
-			return 0, err
-		}
-		raw := make([]byte, size)
-		if _, err := c.Source.ReadAt(raw, 0); err != nil && !errors.Is(err, io.EOF) {
-			return 0, err
-		}
-		if c.all, err = expand(raw); err != nil {
-			return 0, err
-		}
-	}
-	return bytes.NewReader(c.all).ReadAt(p, off)
 }

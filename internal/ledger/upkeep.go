@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"slices"
 	"time"
@@ -79,30 +80,27 @@ func compactVolume(folder Folder, name string) (bool, error) {
 
 // sameAs is errAsItIs unless a compact volume gives these very bytes.
 func sameAs(small []byte, was *window) error {
-	c := &comparing{was: was}
-	err := expandTo(c, small)
-	if errors.Is(err, errCompact) || err == nil && c.at != was.size {
+	e, err := newExpander(small)
+	if err != nil {
 		return errAsItIs
 	}
-	return err
-}
-
-// comparing takes what is in a volume, and refuses anything else.
-type comparing struct {
-	was *window
-	at  int64
-}
-
-func (c *comparing) Write(b []byte) (int, error) {
-	is, err := c.was.from(c.at, len(b))
-	if err != nil {
-		return 0, err
+	for at := int64(0); ; {
+		piece, err := e.next()
+		if errors.Is(err, io.EOF) && at == was.size {
+			return nil
+		}
+		if err != nil {
+			return errAsItIs
+		}
+		is, err := was.from(at, len(piece))
+		if err != nil {
+			return err
+		}
+		if !bytes.HasPrefix(is, piece) {
+			return errAsItIs
+		}
+		at += int64(len(piece))
 	}
-	if !bytes.HasPrefix(is, b) {
-		return 0, errAsItIs
-	}
-	c.at += int64(len(b))
-	return len(b), nil
 }
 
 // Retire removes the volumes whose entries are all older than before, once an entry that says so is durable. What began in
