@@ -90,3 +90,12 @@ func cpu() time.Duration {
 	}
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
+
+// peak is the most memory that this process has had, in megabytes.
+func peak() float64 {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		panic(err) // only a bad argument fails
+	}
+	return float64(u.Maxrss) * 1024 / 1e6
+}

@@ -75,30 +75,24 @@ func folderSize(dir string) (n int64, err error) {
 }
 
 func (b *bench) bytes() error {
-	disclosures := b.millions * 1_000_000
-	l, err := ledger.Open(ledger.Dir(b.dir), ledger.Options{VolumeSize: b.volume})
-	if err != nil {
-		return err
-	}
-	if err := mixed(l, disclosures); err != nil {
-		return err
-	}
-	if err := l.Close(); err != nil {
+	opts := ledger.Options{VolumeSize: b.volume}
+	if err := b.fill(opts); err != nil {
 		return err
 	}
 	live, err := folderSize(b.dir)
 	if err != nil {
 		return err
 	}
-	if l, err = ledger.Open(ledger.Dir(b.dir), ledger.Options{VolumeSize: b.volume}); err != nil {
+	l, err := ledger.Open(ledger.Dir(b.dir), opts)
+	if err != nil {
 		return err
 	}
-	at, used := time.Now(), cpu()
+	at, used, before := time.Now(), cpu(), peak()
 	n, err := l.Compact()
 	if err != nil {
 		return err
 	}
-	took, used := time.Since(at), cpu()-used
+	took, used, memory := time.Since(at), cpu()-used, peak()
 	if err := l.Close(); err != nil {
 		return err
 	}
@@ -106,12 +100,16 @@ func (b *bench) bytes() error {
 	if err != nil {
 		return err
 	}
+	disclosures := b.millions * 1_000_000
 	d := float64(disclosures)
-	fmt.Printf("%d disclosures: live %.2f bytes each; %d volumes compact %.2f bytes each, made in %s (CPU %s)\n", disclosures, float64(live)/d, n, float64(sealed)/d, took.Round(time.Second/10), used.Round(time.Second/10))
+	fmt.Printf("%d disclosures: live %.2f bytes each; %d volumes compact %.2f bytes each, made in %s (CPU %s), memory up to %.0f MB (%.0f before)\n", disclosures, float64(live)/d, n, float64(sealed)/d, took.Round(time.Second/10), used.Round(time.Second/10), memory, before)
+	at, used = time.Now(), cpu()
 	sum, err := ledger.Verify(ledger.Dir(b.dir), nil, false)
 	if err != nil || len(sum.Faults) > 0 {
 		return fmt.Errorf("what was made compact does not verify: %v, %v", sum, err)
 	}
+	took, used = time.Since(at), cpu()-used
+	fmt.Printf("verify what is compact: %s, CPU %s, memory up to %.0f MB\n", took.Round(time.Second/10), used.Round(time.Second/10), peak())
 	return nil
 }
 

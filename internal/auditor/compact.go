@@ -7,182 +7,237 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
-	"math/bits"
 	"slices"
 )
 
-const compactLen = 104
+const (
+	compactLen  = 72
+	liveMost    = 1 << 33
+	growthMost  = 2048
+	deflateMost = 1032 // bytes that a byte of DEFLATE can stand for
+)
 
 var errCompact = errors.New("the compact volume cannot be put together")
 
 // unpack returns the live bytes of a volume that has the compact form, and any other one as it is.
 func unpack(b []byte) ([]byte, error) {
-	if len(b) < compactLen || string(b[:8]) != "weircmp2" {
+	if len(b) < compactLen || string(b[:8]) != "weircmp3" {
 		return b, nil
 	}
-	field := func(at int) uint64 { return binary.LittleEndian.Uint64(b[at:]) }
-	short := func(at int) uint64 { return uint64(binary.LittleEndian.Uint32(b[at:])) }
-	live, rest, opening, frames, people := field(8), field(16), short(24), short(28), short(32)
-	sizes := []uint64{opening, field(40), field(48), field(56), field(64)}
-	end := uint64(compactLen)
-	var parts [][]byte
-	for _, n := range sizes {
-		if n > uint64(len(b)) || end+n > uint64(len(b)) {
-			return nil, errCompact
-		}
-		parts = append(parts, b[end:end+n])
-		end += n
-	}
-	if end+4 != uint64(len(b)) || checksum(b[:end]) != uint32(short(int(end))) || people > uint64(len(b)) {
+	long := func(at int) uint64 { return binary.LittleEndian.Uint64(b[at:]) }
+	live, rest, opening, tail := long(8), long(16), uint64(binary.LittleEndian.Uint32(b[24:])), long(32)
+	end := uint64(len(b) - 4)
+	switch {
+	case live > liveMost || rest > liveMost || live+rest > growthMost*end || binary.LittleEndian.Uint32(b[28:]) != 0:
+		return nil, errCompact
+	case opening > end || tail > end || compactLen+opening+tail > end || checksum(b[:end]) != binary.LittleEndian.Uint32(b[end:]):
 		return nil, errCompact
 	}
-	u := &unpacker{ids: bitstream{b: parts[2]}, out: slices.Clone(parts[0])}
-	o, err := readOpening(parts[0])
-	if err != nil {
-		return nil, err
-	}
-	u.number, u.chain = o.first, o.id
-	u.readPeople(&bitstream{b: parts[1]}, int(people))
-	meta, err := inflate(parts[3], 2*live+64)
-	if err != nil {
-		return nil, err
-	}
-	u.meta = cursor{b: meta}
-	for range frames {
-		u.frame()
-		if u.meta.bad || u.ids.bad || uint64(len(u.out)) > live {
-			return nil, errCompact
-		}
-	}
-	tail, err := inflate(parts[4], rest)
-	if err != nil || uint64(len(tail)) != rest || uint64(len(u.out)) != live || len(u.meta.b) > 0 || !bytes.Equal(u.chain[:], b[72:104]) {
-		return nil, errCompact
-	}
-	return append(u.out, tail...), nil
-}
-
-func inflate(b []byte, most uint64) ([]byte, error) {
-	out, err := io.ReadAll(io.LimitReader(flate.NewReader(bytes.NewReader(b)), int64(min(most, 1<<40))+1))
+	body, last := b[compactLen:end-tail], b[end-tail:end]
+	o, err := readOpening(body[:opening])
 	if err != nil {
 		return nil, errCompact
 	}
-	return out, nil
-}
-
-// bitstream reads numbers whose lowest bit comes first.
-type bitstream struct {
-	b   []byte
-	at  int
-	bad bool
-}
-
-func (s *bitstream) bits(n int) (v uint64) {
-	if s.at+n > 8*len(s.b) {
-		s.bad = true
-		return 0
+	u := &unpacker{in: packed{cursor{b: body[opening:]}}, most: live, number: o.first, chain: o.id, out: slices.Clone(body[:opening])}
+	for len(u.in.b) > 0 && !u.in.bad {
+		u.chunk()
 	}
-	for i := 0; i < n; {
-		take := min(8-s.at%8, n-i)
-		v |= uint64(s.b[s.at/8]>>(s.at%8)&(1<<take-1)) << i
-		i += take
-		s.at += take
+	ending := packed{cursor{b: last}}
+	behind := ending.inflated(rest)
+	if u.in.bad || ending.bad || len(ending.b) > 0 || uint64(len(u.out)) != live || !bytes.Equal(u.chain[:], b[40:72]) {
+		return nil, errCompact
+	}
+	return append(u.out, behind...), nil
+}
+
+// packed is what is still to be read of columns.
+type packed struct{ cursor }
+
+// inflated reads n bytes that were packed.
+func (p *packed) inflated(n uint64) []byte {
+	if n == 0 || p.bad {
+		return nil
+	}
+	stream := bytes.NewReader(p.take(int(min(p.number(), liveMost))))
+	if n > deflateMost*uint64(stream.Len()) {
+		p.bad = true
+		return nil
+	}
+	out, err := io.ReadAll(io.LimitReader(flate.NewReader(stream), int64(n)+1))
+	if err != nil || uint64(len(out)) != n || stream.Len() > 0 {
+		p.bad = true
+	}
+	return out
+}
+
+// column is numbers by their planes: what stands in none is 0.
+type column struct {
+	n      uint64
+	planes [][]byte
+}
+
+func (p *packed) column(n uint64) (c column) {
+	c.n = n
+	if n == 0 {
+		return c
+	}
+	for range p.byte(8) {
+		c.planes = append(c.planes, p.inflated(n))
+	}
+	if p.bad {
+		return column{}
+	}
+	return c
+}
+
+func (c *column) at(i uint64) (v uint64) {
+	for shift, plane := range c.planes {
+		v += uint64(plane[i]) << (8 * shift)
 	}
 	return v
 }
 
+// total adds up what f makes of each number; more than most is bad.
+func (p *packed) total(c *column, most uint64, f func(uint64) uint64) (sum uint64) {
+	for i := range c.n {
+		v := f(c.at(i))
+		if v > most-sum {
+			p.bad = true
+			return 0
+		}
+		sum += v
+	}
+	return sum
+}
+
 type unpacker struct {
+	in     packed
+	most   uint64
 	people []id
-	ids    bitstream
-	meta   cursor
+	met    uint64 // how many of them have had a record
 	number uint64
-	time   int64
+	time   uint64
 	chain  [32]byte
 	out    []byte
 }
 
-// readPeople reads the sorted list: of each one's first half the distance to the one before in a Rice code, then its second.
-func (u *unpacker) readPeople(s *bitstream, n int) {
-	low := 64 - bits.Len64(uint64(n))
-	first := uint64(0)
-	for range n {
-		step := uint64(0)
-		for s.bits(1) == 0 && !s.bad {
-			step++
-		}
-		first += step<<low | s.bits(low)
-		var p id
-		binary.BigEndian.PutUint64(p[:], first)
-		binary.BigEndian.PutUint64(p[8:], s.bits(64))
-		u.people = append(u.people, p)
-		if s.bad {
-			u.ids.bad = true
+// chunk is the columns of some frames, and where in them the next numbers are.
+type chunk struct {
+	after, kind           column
+	fields                [12]column
+	known, classes, place column
+	bodies                []byte
+
+	entry, outcome, record, again uint64
+}
+
+func (u *unpacker) chunk() {
+	p := &u.in
+	same := func(v uint64) uint64 { return v }
+	frames := p.number()
+	if p.bad = p.bad || frames == 0 || frames > u.most; p.bad {
+		return
+	}
+	counts, steps := p.column(frames), p.column(frames)
+	c := &chunk{}
+	entries := p.total(&counts, u.most, same)
+	c.after, c.kind = p.column(entries), p.column(entries)
+	outcomes := p.total(&c.kind, u.most, func(v uint64) uint64 { return 1 - min(v, 1) })
+	bodies := p.total(&c.kind, u.most, func(v uint64) uint64 { return max(v, 1) - 1 })
+	for i := range c.fields {
+		c.fields[i] = p.column(outcomes)
+	}
+	records := p.total(&c.fields[11], u.most, same)
+	c.known, c.classes = p.column(records), p.column(records)
+	again := p.total(&c.known, records, same)
+	c.place = p.column(again)
+	for range records - again {
+		if p.bad {
 			return
 		}
+		u.people = append(u.people, p.id())
+	}
+	c.bodies = p.inflated(bodies)
+	for i := uint64(0); i < frames && !p.bad; i++ {
+		u.time += steps.at(i)
+		u.frame(c, counts.at(i))
 	}
 }
 
-func (u *unpacker) frame() {
-	count := u.meta.number()
-	step, size := binary.Varint(u.meta.b)
-	if size <= 0 || count > payloadMost {
-		u.meta.bad = true
-		return
-	}
-	u.meta.take(size)
-	u.time += step
-	var payload []byte
-	link := u.chain[:]
+func (u *unpacker) frame(c *chunk, count uint64) {
 	head := []byte("WFrm\x00\x00\x00\x00")
 	head = binary.LittleEndian.AppendUint64(head, u.number)
 	head = binary.LittleEndian.AppendUint32(head, uint32(count))
-	head = binary.LittleEndian.AppendUint64(head, uint64(u.time))
-	var leaves []byte
+	head = binary.LittleEndian.AppendUint64(head, u.time)
+	var payload, leaves []byte
 	for range count {
-		delta, length := u.meta.number(), u.meta.number()
-		body := slices.Clone(u.meta.take(int(min(length/2, payloadMost))))
-		if length%2 == 1 {
-			body = u.records(body)
-		}
-		if u.meta.bad || u.ids.bad {
+		after := c.after.at(c.entry)
+		body := u.body(c)
+		payload = binary.AppendUvarint(payload, uint64(len(body)))
+		payload = binary.AppendUvarint(payload, after)
+		payload = append(payload, body...)
+		if uint64(len(u.out)+len(payload)) > u.most || len(payload) > payloadMost || after > 1<<40 || u.in.bad {
+			u.in.bad = true
 			return
 		}
-		leaf := leafHash(u.number, u.time+int64(delta), body)
+		leaf := leafHash(u.number, int64(u.time+after), body)
 		leaves = append(leaves, leaf[:]...)
 		u.number++
-		payload = binary.AppendUvarint(payload, uint64(len(body)))
-		payload = binary.AppendUvarint(payload, delta)
-		payload = append(payload, body...)
 	}
 	binary.LittleEndian.PutUint32(head[4:], uint32(len(payload)))
-	u.chain = sha256.Sum256(slices.Concat(link, head, leaves))
+	u.chain = sha256.Sum256(slices.Concat(u.chain[:], head, leaves))
 	frame := slices.Concat(head, payload, u.chain[:])
 	u.out = binary.LittleEndian.AppendUint32(append(u.out, frame...), checksum(frame))
+	u.in.bad = u.in.bad || uint64(len(u.out)) > u.most || count == 0
 }
 
-// records appends an outcome's records, of which the last number of its head says how many there are.
-func (u *unpacker) records(body []byte) []byte {
-	head := cursor{b: body}
-	head.take(4)
-	n := uint64(0)
-	for range 9 {
-		n = head.number()
+// body puts the next entry's body together.
+func (u *unpacker) body(c *chunk) []byte {
+	kind := c.kind.at(c.entry)
+	c.entry++
+	if kind > 0 {
+		body := c.bodies[:kind-1]
+		c.bodies = c.bodies[kind-1:]
+		return body
 	}
-	if head.bad || len(head.b) > 0 {
-		u.meta.bad = true
-		return nil
+	body := []byte{1}
+	for i := range 3 {
+		v := c.fields[i].at(c.outcome)
+		u.in.bad = u.in.bad || v > 255
+		body = append(body, byte(v))
 	}
-	width := 0
-	if len(u.people) > 1 {
-		width = bits.Len(uint(len(u.people) - 1))
+	for i := 3; i < 12; i++ {
+		body = binary.AppendUvarint(body, c.fields[i].at(c.outcome))
 	}
-	for range n {
-		who, classes := u.ids.bits(width), u.meta.number()
-		if u.ids.bad || u.meta.bad || who >= uint64(len(u.people)) {
-			u.meta.bad = true
+	records := c.fields[11].at(c.outcome)
+	c.outcome++
+	for range records {
+		who, classes, ok := u.person(c)
+		if !ok {
+			u.in.bad = true
 			return nil
 		}
-		body = append(body, u.people[who][:]...)
+		body = append(body, who[:]...)
 		body = binary.AppendUvarint(body, classes)
 	}
 	return body
+}
+
+// person is whose the next record is, and its classes.
+func (u *unpacker) person(c *chunk) (who id, classes uint64, ok bool) {
+	known, classes := c.known.at(c.record), c.classes.at(c.record)
+	c.record++
+	at := u.met
+	if known == 1 {
+		at = c.place.at(c.again)
+		c.again++
+		ok = at < u.met
+	} else {
+		u.met++
+		ok = known == 0 && at < uint64(len(u.people))
+	}
+	if !ok {
+		return who, 0, false
+	}
+	return u.people[at], classes, true
 }

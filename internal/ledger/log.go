@@ -25,7 +25,7 @@ var (
 
 // The defaults of Options.
 const (
-	DefaultVolumeSize = 256 << 20
+	DefaultVolumeSize = 512 << 20
 	DefaultAhead      = 4 << 20
 	DefaultPatience   = 5 * time.Second
 	maxPending        = 64 << 20 // bytes that may wait for a write

@@ -187,15 +187,42 @@ func (r *reader) missing() {
 }
 
 func (r *reader) volume(number uint32, name string) error {
-	src, err := r.fsys.Open(name)
+	file, err := r.fsys.Open(name)
 	if err != nil {
 		return err
 	}
-	defer src.Close()
-	compacted, err := r.begin(name, src)
-	if err != nil {
+	defer file.Close()
+	src, err := live(file)
+	if err == nil {
+		err = r.contents(number, name, src, src != file)
+	}
+	if errors.Is(err, errCompact) {
+		r.broken(number, name)
+		return nil
+	}
+	return err
+}
+
+// broken ends the reading of a compact volume that cannot be put together, or not to its end.
+func (r *reader) broken(number uint32, name string) {
+	r.settle(name)
+	r.await()
+	r.fault(name, 0, "%v", errCompact)
+	if s := r.sum; s.volume != number {
+		s.volume = number
+		s.Volumes++
+	}
+	if r.sum.begins == 0 {
+		r.sum.begins = number
+	}
+}
+
+// contents reads what is in a volume.
+func (r *reader) contents(number uint32, name string, src Source, compacted bool) error {
+	if err := r.window.open(src); err != nil {
 		return err
 	}
+	r.window.done = compacted
 	s := r.sum
 	if s.volume != 0 && number != s.volume+1 {
 		r.fault(name, 0, "volume %s is missing before it", volumeName(s.volume+1))
@@ -224,35 +251,11 @@ func (r *reader) volume(number uint32, name string) error {
 	return r.behind(name, last, at, compacted)
 }
 
-// begin puts the window on a volume, on its live form if it is a compact one.
-func (r *reader) begin(name string, src Source) (compacted bool, err error) {
-	if err := r.window.open(src); err != nil {
-		return false, err
-	}
-	head, err := r.window.from(0, compactHead)
-	if err != nil || !isCompact(head) {
-		return false, err
-	}
-	raw, err := r.window.rest(0)
-	if err != nil {
-		return true, err
-	}
-	live, err := expand(raw)
-	if err != nil {
-		r.fault(name, 0, "%v", errCompact)
-	}
-	r.window.hold(live) // without a whole opening if it is damaged, which what follows it contradicts
-	return true, nil
-}
-
 // frames reads a volume's frames from at on. It returns where the last one begins and where it ends.
 func (r *reader) frames(name string, at int64) (last, end int64, err error) {
 	r.pending = len(r.sum.Faults)
 	for {
-		b, err := r.window.from(at, frameHeadSize+frameTailSize)
-		if err == nil && len(b) >= frameHeadSize && frameSize(b) > len(b) {
-			b, err = r.window.from(at, frameSize(b))
-		}
+		b, err := r.window.frame(at)
 		if err != nil {
 			return 0, 0, err
 		}
@@ -290,7 +293,7 @@ func (r *reader) damaged(at int64) (skip int64, err error) {
 		if err != nil {
 			return 0, err
 		}
-		if skip = int64(nextFrame(b, 0)); skip <= 0 || r.window.src == nil {
+		if skip = int64(nextFrame(b, 0)); skip <= 0 || r.window.done {
 			break
 		}
 	}
@@ -349,14 +352,9 @@ func load(fsys FS, name string, buf []byte) (live []byte, compacted bool, err er
 // behind it.
 func (r *reader) opening(number uint32, name string) (at int64, whole bool, err error) {
 	s := r.sum
-	b, err := r.window.from(0, headerSize)
+	b, err := r.window.opening()
 	if err != nil {
 		return 0, false, err
-	}
-	if h, err := decodeHeader(b); err == nil {
-		if b, err = r.window.from(0, h.openingSize()); err != nil {
-			return 0, false, err
-		}
 	}
 	o, err := decodeOpening(b)
 	if errors.Is(err, errTorn) {

@@ -126,12 +126,13 @@ func first(names []string) string {
 
 // openVolume opens a volume and reads its header; errTorn says that it has no whole one.
 func openVolume(fsys FS, name string) (Source, header, error) {
-	src, err := fsys.Open(name)
+	file, err := fsys.Open(name)
 	if err != nil {
 		return nil, header{}, err
 	}
-	if src, err = live(src); err != nil {
-		return nil, header{}, fmt.Errorf("%s: %w", name, err)
+	src, err := live(file)
+	if err != nil {
+		return nil, header{}, errors.Join(fmt.Errorf("%s: %w", name, err), file.Close())
 	}
 	raw := make([]byte, headerSize)
 	n, err := src.ReadAt(raw, 0)

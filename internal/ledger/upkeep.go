@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"slices"
 	"time"
@@ -49,21 +50,57 @@ func (l *Log) closed() ([]string, error) {
 
 // compactVolume replaces a volume by its compact form, if that is smaller and gives the same bytes.
 func compactVolume(folder Folder, name string) (bool, error) {
-	was, compacted, err := load(folder, name, nil)
-	if err != nil || compacted {
+	src, err := folder.Open(name)
+	if err != nil {
 		return false, err
 	}
-	small, err := compact(was)
-	if errors.Is(err, errTorn) {
-		return false, nil // an owner died before its opening was whole: these bytes are sealed as they are
-	}
-	if err != nil || len(small) >= len(was) {
+	defer src.Close()
+	var was window
+	if err := was.open(src); err != nil {
 		return false, err
 	}
-	if again, err := expand(small); err != nil || !bytes.Equal(again, was) {
-		return false, nil // it holds what this program would write otherwise; it stays as it is
+	if head, err := was.from(0, compactHead); err != nil || isCompact(head) {
+		return false, err
+	}
+	small, err := compact(&was, chunkSize)
+	if err == nil && int64(len(small)) >= was.size {
+		err = errAsItIs
+	}
+	if err == nil {
+		err = sameAs(small, &was)
+	}
+	if errors.Is(err, errAsItIs) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
 	}
 	return true, replace(folder, name, small)
+}
+
+// sameAs is errAsItIs unless a compact volume gives these very bytes.
+func sameAs(small []byte, was *window) error {
+	e, err := newExpander(small)
+	if err != nil {
+		return errAsItIs
+	}
+	for at := int64(0); ; {
+		piece, err := e.next()
+		if errors.Is(err, io.EOF) && at == was.size {
+			return nil
+		}
+		if err != nil {
+			return errAsItIs
+		}
+		is, err := was.from(at, len(piece))
+		if err != nil {
+			return err
+		}
+		if !bytes.HasPrefix(is, piece) {
+			return errAsItIs
+		}
+		at += int64(len(piece))
+	}
 }
 
 // Retire removes the volumes whose entries are all older than before, once an entry that says so is durable. What began in

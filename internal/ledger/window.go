@@ -9,6 +9,7 @@ import (
 // before costs more than what is read into it.
 type window struct {
 	src  Source // nil if all of the volume is in memory
+	done bool   // nobody writes to the volume any more: what was read once need not be read again
 	buf  []byte
 	off  int64 // of buf in the volume
 	size int64 // of the volume
@@ -19,13 +20,13 @@ const chunk = 1 << 20
 
 // open begins with a file.
 func (w *window) open(src Source) (err error) {
-	w.src, w.buf, w.off = src, w.buf[:0], 0
+	w.src, w.done, w.buf, w.off = src, false, w.buf[:0], 0
 	w.size, err = src.Size()
 	return err
 }
 
 // hold begins with a volume that is in memory.
-func (w *window) hold(b []byte) { w.src, w.buf, w.off, w.size = nil, b, 0, int64(len(b)) }
+func (w *window) hold(b []byte) { w.src, w.done, w.buf, w.off, w.size = nil, true, b, 0, int64(len(b)) }
 
 // from returns what is in memory of the volume from at on: at least n bytes, unless it is shorter. It is valid until the
 // next call.
@@ -36,10 +37,31 @@ func (w *window) from(at int64, n int) ([]byte, error) {
 	return w.buf[min(at-w.off, int64(len(w.buf))):], nil
 }
 
-// rest reads all from at on, again if it was read before.
+// opening returns the volume's opening; it is not whole where the header or the volume says so.
+func (w *window) opening() ([]byte, error) {
+	b, err := w.from(0, headerSize)
+	if err != nil {
+		return nil, err
+	}
+	if h, err := decodeHeader(b); err == nil {
+		return w.from(0, h.openingSize())
+	}
+	return b, nil
+}
+
+// frame returns what is in memory from at on, a frame that begins there at least.
+func (w *window) frame(at int64) ([]byte, error) {
+	b, err := w.from(at, frameHeadSize+frameTailSize)
+	if err == nil && len(b) >= frameHeadSize && frameSize(b) > len(b) {
+		b, err = w.from(at, frameSize(b))
+	}
+	return b, err
+}
+
+// rest reads all from at on, again if it was read before and may be another now.
 func (w *window) rest(at int64) ([]byte, error) {
-	if w.src == nil {
-		return w.buf[at:], nil
+	if w.done {
+		return w.from(at, int(max(w.size-at, 0)))
 	}
 	w.buf = w.buf[:0]
 	return w.read(at, int(max(w.size-at, 0)))
