@@ -1,6 +1,7 @@
 package inspect
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"math/bits"
@@ -161,6 +162,16 @@ func TestGuessIsTheSameBytes(t *testing.T) {
 		`{"id":1,"x":2}`, `{"id":1,"x" :2}`, `{"id":1, "x":2}`, `{"id":1,"\u0078":2}`, `{"id":1,"x":2}`, `{"id":1,"x";2}`, `{"id":1,"x\":2}`, `{"id":1,"y":2}`, `{"id":1,"x":`, `{"id":1,"x"`,
 	} {
 		same(t, s, []byte(doc))
+	}
+	// A name of each length, and then one that differs in one byte alone: taken for the same, it would stand there twice.
+	for length := 1; length < maxSpelled; length++ {
+		name := bytes.Repeat([]byte("n"), length)
+		for at := range name {
+			other := bytes.Clone(name)
+			other[at] = 'o'
+			same(t, s, fmt.Appendf(nil, `{"id":1,"%s":2}`, name))
+			same(t, s, fmt.Appendf(nil, `{"id":1,"%s":2,"%s":3}`, other, name))
+		}
 	}
 }
 
