@@ -14,7 +14,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime/pprof"
 	"slices"
 	"strconv"
 	"strings"
@@ -72,11 +71,16 @@ func (b *bench) serveUpstream() error {
 		w.Header().Set("Content-Length", strconv.Itoa(len(answer)))
 		w.Write(answer)
 	})
-	return serve(mux)
+	return b.serve(mux)
 }
 
 // serve answers until its standard input ends, and says where.
-func serve(h http.Handler) error {
+func (b *bench) serve(h http.Handler) error {
+	stop, err := b.startProfile()
+	if err != nil {
+		return err
+	}
+	defer stop()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
@@ -98,7 +102,7 @@ func (b *bench) serveBare() error {
 	if err != nil {
 		return err
 	}
-	return serve(&httputil.ReverseProxy{
+	return b.serve(&httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(to); r.SetXForwarded() },
 		Transport: &http.Transport{
 			DisableCompression: true, MaxIdleConns: 1024, MaxIdleConnsPerHost: 512, IdleConnTimeout: 90 * time.Second,
@@ -147,17 +151,7 @@ func (b *bench) serveGuard() error {
 	if err != nil {
 		return err
 	}
-	if b.profile != "" {
-		f, err := os.Create(b.profile)
-		if err != nil {
-			return err
-		}
-		if err := pprof.StartCPUProfile(f); err != nil {
-			return err
-		}
-		defer pprof.StopCPUProfile()
-	}
-	return errors.Join(serve(proxy.New(proxy.Options{Guard: g, Upstream: to})), g.Close())
+	return errors.Join(b.serve(proxy.New(proxy.Options{Guard: g, Upstream: to})), g.Close())
 }
 
 // child is a process of this program.
@@ -212,21 +206,18 @@ func (b *bench) guards() error {
 		return err
 	}
 	defer upstream.stop()
-	type variant struct {
-		name string
-		args []string
-		bin  string
-	}
-	variants := []variant{{"bare ReverseProxy", []string{"serve-bare"}, self}}
+	type variant struct{ name, serve, bin string }
+	variants := []variant{{"bare ReverseProxy", "serve-bare", self}}
 	if b.off != "" {
 		off, err := filepath.Abs(b.off)
 		if err != nil {
 			return err
 		}
-		variants = append(variants, variant{"guard, ledger off", []string{"serve-guard"}, off})
+		variants = append(variants, variant{"guard, ledger off", "serve-guard", off})
 	}
-	variants = append(variants, variant{"guard", []string{"serve-guard", "-profile", b.profile}, self})
-	fmt.Printf("%d connections, %s each, median of %d rounds\n%8s %-20s %12s %14s %8s\n", connections, b.lasts, b.rounds, "records", "proxy", "requests/s", "CPU us/request", "ratio")
+	variants = append(variants, variant{"guard", "serve-guard", self})
+	fmt.Printf("%d connections, %s each; median and least of %d rounds\n%8s %-20s %12s %14s %8s %8s %8s\n",
+		connections, b.lasts, b.rounds, "records", "proxy", "requests/s", "CPU us/request", "ratio", "least", "ratio")
 	for _, records := range sizes {
 		if b.records != 0 && records != b.records {
 			continue
@@ -234,7 +225,11 @@ func (b *bench) guards() error {
 		perRequest, rates := make([][]float64, len(variants)), make([][]float64, len(variants))
 		for range b.rounds {
 			for i, v := range variants {
-				p, err := start(v.bin, append(v.args, "-dir", b.dir, "-upstream", upstream.addr)...)
+				profile := ""
+				if b.profile != "" {
+					profile = fmt.Sprintf("%s-%d-%d", b.profile, records, i)
+				}
+				p, err := start(v.bin, v.serve, "-dir", b.dir, "-upstream", upstream.addr, "-profile", profile)
 				if err != nil {
 					return err
 				}
@@ -249,7 +244,8 @@ func (b *bench) guards() error {
 			slices.Sort(perRequest[i])
 			slices.Sort(rates[i])
 			m := b.rounds / 2
-			fmt.Printf("%8d %-20s %12.0f %14.1f %7.2fx\n", records, v.name, rates[i][m], perRequest[i][m], perRequest[i][m]/perRequest[0][m])
+			fmt.Printf("%8d %-20s %12.0f %14.1f %7.2fx %8.1f %7.2fx\n", records, v.name, rates[i][m],
+				perRequest[i][m], perRequest[i][m]/perRequest[0][m], perRequest[i][0], perRequest[i][0]/perRequest[0][0])
 		}
 	}
 	return nil

@@ -9,9 +9,11 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"os"
+	"runtime/pprof"
 	"syscall"
 	"time"
 )
@@ -27,7 +29,7 @@ func main() {
 	flags.DurationVar(&b.lasts, "for", 3*time.Second, "how long each measurement lasts")
 	flags.IntVar(&b.millions, "millions", 10, "bytes, recover: disclosures, in millions")
 	flags.StringVar(&b.off, "off", "", "guard: a binary of this program built with -tags weir_ledger_off")
-	flags.StringVar(&b.profile, "profile", "", "guard, recover: write a CPU profile of the guard's process, or of the verification, there")
+	flags.StringVar(&b.profile, "profile", "", "recover: write a CPU profile of the verification there; guard: one of each proxy, named by that, the records and a number")
 	flags.StringVar(&b.upstream, "upstream", "", "of a process that this program starts")
 	flags.IntVar(&b.records, "records", 0, "guard: only answers of so many records (1, 50 or 1000)")
 	flags.Int64Var(&b.volume, "volume", 0, "bytes, recover: bytes of a volume; 0 for the default")
@@ -98,4 +100,22 @@ func peak() float64 {
 		panic(err) // only a bad argument fails
 	}
 	return float64(u.Maxrss) * 1024 / 1e6
+}
+
+// startProfile begins the CPU profile that was asked for, if one was; stop ends it.
+func (b *bench) startProfile() (stop func(), err error) {
+	if b.profile == "" {
+		return func() {}, nil
+	}
+	f, err := os.Create(b.profile)
+	if err != nil {
+		return nil, err
+	}
+	if err := pprof.StartCPUProfile(f); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return func() {
+		pprof.StopCPUProfile()
+		f.Close()
+	}, nil
 }

@@ -6,7 +6,6 @@ import (
 	"math"
 	"math/rand/v2"
 	"os"
-	"runtime/pprof"
 	"time"
 
 	"weir"
@@ -154,17 +153,11 @@ func (b *bench) recover() error {
 	}
 	mb := float64(size) / 1e6
 	fmt.Printf("start on %.0f MB, of which the last volume is read, %d records replayed: %s, CPU %s, %.0f MB per CPU second\n", mb, records, took.Round(time.Millisecond), used.Round(time.Millisecond), mb/used.Seconds())
-	if b.profile != "" {
-		f, err := os.Create(b.profile)
-		if err != nil {
-			return err
-		}
-		defer f.Close()
-		if err := pprof.StartCPUProfile(f); err != nil {
-			return err
-		}
-		defer pprof.StopCPUProfile()
+	stop, err := b.startProfile()
+	if err != nil {
+		return err
 	}
+	defer stop()
 	at, used = time.Now(), cpu()
 	sum, err := ledger.Verify(ledger.Dir(b.dir), nil, false)
 	if err != nil || len(sum.Faults) > 0 {

@@ -69,19 +69,27 @@ var (
 	forms    []form
 	byFirst  [256]uint8
 	byLength [longest + 1]uint8
-	signed   uint8     // the forms with an at sign
-	numeric  [256]bool // by the first byte: the value may have a form that is without one
+	signed   uint8    // the forms with an at sign
+	least    [256]int // by the first byte: bytes of the shortest value that has a form without one
 )
 
 func init() {
+	for b := range least {
+		if least[b] = longest + 1; !visible(byte(b)) {
+			least[b] = shortest // white space may stand before anything
+		}
+	}
 	for _, r := range rules {
 		for _, f := range r.forms {
 			f.class = r.class
 			bit := uint8(1) << len(forms)
 			forms = append(forms, f)
 			for i := range len(f.begins) {
-				byFirst[f.begins[i]] |= bit
-				numeric[f.begins[i]] = numeric[f.begins[i]] || !f.sign
+				first := f.begins[i]
+				byFirst[first] |= bit
+				if !f.sign {
+					least[first] = min(least[first], f.least)
+				}
 			}
 			for n := f.least; n <= f.most; n++ {
 				byLength[n] |= bit
@@ -91,13 +99,10 @@ func init() {
 			}
 		}
 	}
-	for b := range 256 {
-		numeric[b] = numeric[b] || !visible(byte(b)) // white space may stand before anything
-	}
 }
 
 // MayShow reports whether ByForm may find something in a value. It costs next to nothing, and most values show nothing.
-func MayShow(v []byte, at bool) bool { return len(v) >= shortest && (at || numeric[v[0]]) }
+func MayShow(v []byte, at bool) bool { return len(v) >= shortest && (at || len(v) >= least[v[0]]) }
 
 func compile(rules []rule) (map[string]weir.Class, []suffix) {
 	names := map[string]weir.Class{}

@@ -91,7 +91,9 @@ func (x *Exchange) read(a *Answer, rd *reading) {
 		rd.gap = true
 		rd.reason = weir.Coding
 		return
-	case !isJSON(a):
+	}
+	media, params, err := mime.ParseMediaType(a.ContentType)
+	if !isJSON(media, a.Body) {
 		rd.gap = true
 		rd.reason = weir.NotJSON
 		return
@@ -99,7 +101,7 @@ func (x *Exchange) read(a *Answer, rd *reading) {
 	res.Reset()
 	x.route.plan.Read(a.Body, res)
 	rd.irregular = res.IrregularBits()
-	if foreignCharset(a.ContentType) {
+	if err != nil && a.ContentType != "" || foreign(params["charset"]) {
 		rd.irregular |= charsetBit
 	}
 	switch {
@@ -182,12 +184,11 @@ func (x *Exchange) keyless(rd *reading) (n int) {
 
 // isJSON reports whether the body is to be read as JSON: its header says so, or it begins as a JSON object or array does.
 // The header alone does not decide, because clients sniff.
-func isJSON(a *Answer) bool {
-	media, _, _ := mime.ParseMediaType(a.ContentType)
+func isJSON(media string, body []byte) bool {
 	if media == "application/json" || media == "text/json" || strings.HasSuffix(media, "+json") {
 		return true
 	}
-	for _, b := range a.Body {
+	for _, b := range body {
 		switch b {
 		case ' ', '\t', '\r', '\n', 0xef, 0xbb, 0xbf: // white space, and a byte order mark
 		case '{', '[':
@@ -199,9 +200,8 @@ func isJSON(a *Answer) bool {
 	return false
 }
 
-// foreignCharset reports whether the header declares another encoding than the one JSON has.
-func foreignCharset(contentType string) bool {
-	_, params, err := mime.ParseMediaType(contentType)
-	charset := strings.ToLower(params["charset"])
-	return err != nil && contentType != "" || charset != "" && charset != "utf-8" && charset != "utf8" && charset != "us-ascii"
+// foreign reports whether a declared encoding is another than the one JSON has.
+func foreign(charset string) bool {
+	charset = strings.ToLower(charset)
+	return charset != "" && charset != "utf-8" && charset != "utf8" && charset != "us-ascii"
 }

@@ -1,7 +1,7 @@
 package inspect
 
 import (
-	"bytes"
+	"encoding/binary"
 	"strconv"
 	"unicode/utf8"
 
@@ -52,7 +52,9 @@ type member struct {
 	// in quotes, white space, a colon, white space. It is a guess at what comes next that one comparison checks: the same
 	// bytes are the same name, without anything irregular in it.
 	spelled [maxSpelled]byte
-	length  int // of spelled; never 0
+	length  int    // of spelled; never 0
+	words   int    // where its last word of eight bytes begins
+	last    uint64 // mask of the part of that word which is spelled
 }
 
 // Bounds of what is learned, for an API may have names without end. What is beyond them is read just the same, more slowly.
@@ -73,12 +75,22 @@ func (m *memberSet) add(number int) bool {
 	return fresh
 }
 
-// guessed returns how many bytes of doc from i on are the member as it was spelled last; 0 if it is spelled in another way.
+// guessed returns how many bytes of doc from i on are the member as it was spelled last; 0 if it is spelled in another way,
+// and where the document ends too soon to compare eight bytes at a time.
 func (m *member) guessed(doc []byte, i int) int {
-	if m != nil && bytes.HasPrefix(doc[i:], m.spelled[:m.length]) {
-		return m.length
+	if m == nil || i+m.words+8 > len(doc) {
+		return 0
 	}
-	return 0
+	le, at := binary.LittleEndian, 0
+	for ; at < m.words; at += 8 {
+		if le.Uint64(doc[i+at:]) != le.Uint64(m.spelled[at:]) {
+			return 0
+		}
+	}
+	if (le.Uint64(doc[i+at:])^le.Uint64(m.spelled[at:]))&m.last != 0 {
+		return 0
+	}
+	return m.length
 }
 
 // spell remembers how the member was written. It must have been read as this member; what has an escape in it, is not
@@ -86,6 +98,8 @@ func (m *member) guessed(doc []byte, i int) int {
 func (m *member) spell(written []byte) {
 	if len(written) <= maxSpelled && plain(written) {
 		m.length = copy(m.spelled[:], written)
+		m.words = (m.length - 1) &^ 7
+		m.last = ^uint64(0) >> (8 * (m.words + 8 - m.length))
 	}
 }
 

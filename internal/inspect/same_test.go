@@ -1,6 +1,7 @@
 package inspect
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"math/bits"
@@ -146,7 +147,7 @@ func TestSpecial(t *testing.T) {
 			if got := special(w); (got != 0) != want || got != 0 && bits.TrailingZeros64(got)>>3 != at {
 				t.Errorf("byte %#x at %d: %#x", b, at, got)
 			}
-			if (signs(w) != 0) != (b == '@') {
+			if (signs(w)&highs != 0) != (b == '@') {
 				t.Errorf("byte %#x at %d is an at sign: %#x", b, at, signs(w))
 			}
 		}
@@ -161,6 +162,16 @@ func TestGuessIsTheSameBytes(t *testing.T) {
 		`{"id":1,"x":2}`, `{"id":1,"x" :2}`, `{"id":1, "x":2}`, `{"id":1,"\u0078":2}`, `{"id":1,"x":2}`, `{"id":1,"x";2}`, `{"id":1,"x\":2}`, `{"id":1,"y":2}`, `{"id":1,"x":`, `{"id":1,"x"`,
 	} {
 		same(t, s, []byte(doc))
+	}
+	// A name of each length, and then one that differs in one byte alone: taken for the same, it would stand there twice.
+	for length := 1; length < maxSpelled; length++ {
+		name := bytes.Repeat([]byte("n"), length)
+		for at := range name {
+			other := bytes.Clone(name)
+			other[at] = 'o'
+			same(t, s, fmt.Appendf(nil, `{"id":1,"%s":2}`, name))
+			same(t, s, fmt.Appendf(nil, `{"id":1,"%s":2,"%s":3}`, other, name))
+		}
 	}
 }
 

@@ -306,9 +306,17 @@ func (s *scanner) closeRecord(end int) {
 
 // text reads a string that is a value. An empty one holds nothing.
 func (s *scanner) text(i int, at *place) int {
-	text, end, sign := s.str(i + 1)
+	start := i + 1
+	i, seen := run(s.doc, start)
+	if i < len(s.doc) && s.doc[i] == '"' {
+		if i > start {
+			s.leaf(at, s.doc[start:i], seen&highs != 0, true)
+		}
+		return i + 1
+	}
+	text, end := s.rest(start, i)
 	if end != broken && len(text) > 0 {
-		s.leaf(at, text, sign, true)
+		s.leaf(at, text, true, true)
 	}
 	return end
 }

@@ -70,7 +70,7 @@ type proxy struct {
 type exchange struct {
 	*guard.Exchange
 	body []byte    // what the caller gets; set once the guard has let it go, and only then
-	held *heldBody // the buffer that body is in, or may be in
+	held *heldBody // the buffer that body is in, or may be in; nil until the upstream answers
 }
 
 type exchangeKey struct{}
@@ -87,8 +87,8 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Write(no.Body())
 		return
 	}
-	x := &exchange{Exchange: begun, held: newHeldBody()}
-	defer x.held.giveBack()
+	x := &exchange{Exchange: begun}
+	defer x.giveBack()
 	ctx, cancel := context.WithTimeout(context.WithValue(r.Context(), exchangeKey{}, x), p.opts.Timeout)
 	defer cancel()
 	p.reverse.ServeHTTP(finalOnly{w}, r.WithContext(ctx))
@@ -151,6 +151,7 @@ func (p *proxy) answer(resp *http.Response) error {
 		return errUpgrade
 	}
 	x := exchangeOf(resp.Request)
+	x.held = newHeldBody()
 	if reason := p.hold(resp, x.held); reason != weir.NoReason {
 		p.refuse(resp, x, x.Refuse(reason))
 		return nil
@@ -278,7 +279,11 @@ func newHeldBody() *heldBody {
 	return b
 }
 
-func (b *heldBody) giveBack() { heldBodies.Put(b) }
+func (x *exchange) giveBack() {
+	if x.held != nil {
+		heldBodies.Put(x.held)
+	}
+}
 
 // coding says what decode made of a content coding.
 type coding int

@@ -3,6 +3,7 @@ package quota
 import (
 	"encoding/binary"
 	"math/bits"
+	"slices"
 	"time"
 
 	"weir"
@@ -14,6 +15,7 @@ import (
 type people struct {
 	members []member // the list's; none stands at place 0, which means nobody
 	slots   []int32  // hash table with linear probing: places of members, 0 is free; as many as a power of two
+	shift   int      // of a hash, to a slot's number
 	count   int
 	unused  int32 // first of the members that stand for nobody, which are linked by newer
 	oldest  int32
@@ -41,6 +43,25 @@ func (p *people) find(s weir.Pseudonym) int32 {
 	return p.slots[p.slot(s)]
 }
 
+// findAll appends the place of each subject, or 0. It first looks for all of them where they are as a rule: so one look-up
+// need not wait for the memory that another one wants.
+func (p *people) findAll(found []int32, subjects []weir.Pseudonym) []int32 {
+	found = slices.Grow(found, len(subjects))[:len(subjects)]
+	if p.count == 0 {
+		clear(found)
+		return found
+	}
+	for i, s := range subjects {
+		found[i] = p.slots[p.home(s)]
+	}
+	for i, s := range subjects {
+		if at := found[i]; at != 0 && p.members[at].subject != s {
+			found[i] = p.find(s)
+		}
+	}
+	return found
+}
+
 // slot returns where in the table the subject is, or where it would be.
 func (p *people) slot(s weir.Pseudonym) int {
 	i := p.home(s)
@@ -53,7 +74,7 @@ func (p *people) slot(s weir.Pseudonym) int {
 // home is the slot from which on the subject is looked for.
 func (p *people) home(s weir.Pseudonym) int {
 	h := binary.LittleEndian.Uint64(s[:8]) ^ binary.LittleEndian.Uint64(s[8:])
-	return int(h * 0x9e3779b97f4a7c15 >> (64 - bits.Len(uint(len(p.slots)-1)))) // 2⁶⁴ / φ, after Knuth
+	return int(h * 0x9e3779b97f4a7c15 >> p.shift) // 2⁶⁴ / φ, after Knuth
 }
 
 // add makes room for a subject who is not there, and returns its place. It is linked to nobody yet.
@@ -78,6 +99,7 @@ func (p *people) grow() {
 		p.members = make([]member, 1, 2)
 	}
 	p.slots = make([]int32, max(4, 2*len(p.slots)))
+	p.shift = 65 - bits.Len(uint(len(p.slots)))
 	for at := p.oldest; at != 0; at = p.members[at].newer {
 		p.slots[p.slot(p.members[at].subject)] = at
 	}

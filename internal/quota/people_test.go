@@ -1,6 +1,7 @@
 package quota
 
 import (
+	"math/rand/v2"
 	"slices"
 	"testing"
 	"time"
@@ -50,4 +51,32 @@ func TestPeopleEqualAList(t *testing.T) {
 			}
 		}
 	})
+}
+
+// BenchmarkAdmit admits the thousand people of one answer, who are among 64,000 that the principal has received. Between two
+// of them as much memory is used as reading an answer does, for that is what makes looking up slow.
+func BenchmarkAdmit(b *testing.B) {
+	const lists, each = 64, 1000
+	who, now := weir.Pseudonym{1}, time.UnixMilli(1_000_000)
+	c := NewCounter(time.Hour)
+	c.Limit(who, Limit{Subjects: 1 << 30, Window: time.Hour})
+	random := rand.NewChaCha8([32]byte{})
+	people := make([][]weir.Pseudonym, lists)
+	for i := range people {
+		people[i] = make([]weir.Pseudonym, each)
+		for k := range people[i] {
+			random.Read(people[i][k][:])
+		}
+		c.Admit(now, who, people[i], 0, false)
+	}
+	answer := make([]byte, 600<<10)
+	for n := 0; b.Loop(); n++ {
+		b.StopTimer()
+		for i := range answer {
+			answer[i]++
+		}
+		b.StartTimer()
+		c.Admit(now, who, people[n*31%lists], 0, false)
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/each, "ns/person")
 }

@@ -262,11 +262,7 @@ func (a *account) fits(w *window, extra int, subjects []weir.Pseudonym, unattrib
 }
 
 func (a *account) charge(now time.Time, subjects []weir.Pseudonym, unattributed int) {
-	// They are looked up all at first: so one look-up need not wait for the memory that another one wants.
-	a.found = a.found[:0]
-	for _, s := range subjects {
-		a.found = append(a.found, a.people.find(s))
-	}
+	a.found = a.people.findAll(a.found[:0], subjects)
 	for i, s := range subjects {
 		at := a.found[i]
 		if at == 0 {
