@@ -13,7 +13,7 @@ type chunk struct {
 	sets    []uint64 // the class set of each disclosure
 	loose   []loose
 
-	ends []int // of each outcome's disclosures; filled by finish
+	ends []int // of each outcome's disclosures; filled by finish, and by open
 
 	first              uint64 // the first time, and what was not read yet: see open
 	rawTimes, rawBytes []byte

@@ -59,7 +59,7 @@ func (p *packer) column(numbers []uint64) {
 	p.out[at] = byte(width)
 }
 
-// bytesOf appends the length of the bytes' DEFLATE, and that: the shorter one of two.
+// deflated appends the length of the bytes' DEFLATE, and that: the shorter one of two.
 func (p *packer) deflated(b []byte) {
 	if len(b) == 0 {
 		return
@@ -115,7 +115,7 @@ func (u *unpacker) take(n uint64) []byte {
 	return b
 }
 
-// bytesOf reads n bytes that were deflated, into buf if that has room.
+// deflated reads n bytes that were deflated, into buf if that has room.
 func (u *unpacker) deflated(buf []byte, n uint64) []byte {
 	if n == 0 {
 		return buf[:0]
