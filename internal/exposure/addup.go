@@ -46,15 +46,21 @@ func (l *lister) fold(part uint32, rows []row) {
 
 // give calls visit for the people of the pass.
 func (l *lister) give() error {
+	p := &l.person
 	for f, err := range ahead(3, l.filled(), l.addTogether) {
 		if err != nil {
 			return err
 		}
 		for i := range f.rows {
-			if f.rows[i].count > 0 {
-				if err := l.tell(f.id(i), &f.rows[i]); err != nil {
-					return err
-				}
+			r := &f.rows[i]
+			if r.count == 0 {
+				continue
+			}
+			p.DataSubject, p.Classes, p.Count = f.names[i], r.classes, int(r.count)
+			p.First, p.Last = timeOf(l.since+r.first), timeOf(l.since+r.last)
+			l.started = true
+			if err := l.visit(p); err != nil {
+				return err
 			}
 		}
 	}
@@ -77,6 +83,8 @@ type addedPart struct {
 	base uint32
 	rows []row    // of the ids from base on
 	ids  []uint32 // or, if there are any, of these ones from base on
+
+	names []weir.Pseudonym // of rows that are of somebody
 }
 
 func (a *addedPart) id(n int) uint32 {
@@ -86,22 +94,30 @@ func (a *addedPart) id(n int) uint32 {
 	return a.base + uint32(n)
 }
 
-// addTogether adds the disclosures of a part up.
+// addTogether adds the disclosures of a part up, and names its people.
 func (l *lister) addTogether(part uint32, to *addedPart) error {
 	p := &l.parts[part]
 	to.base, to.ids, to.rows = l.base+part<<l.bits, to.ids[:0], to.rows[:0]
 	switch {
 	case p.rows != nil:
 		to.rows = p.rows
+		l.fold(part, to.rows)
 	case len(p.blocks) == 1:
 		l.addFew(part, to)
-		return nil
 	default:
 		to.rows = slices.Grow(to.rows, 1<<l.bits)[:1<<l.bits]
 		clear(to.rows)
+		l.fold(part, to.rows)
 	}
-	l.fold(part, to.rows)
 	l.freeRows(part)
+	to.names = slices.Grow(to.names[:0], len(to.rows))[:len(to.rows)]
+	for i := range to.rows {
+		if to.rows[i].count > 0 {
+			if err := l.names.name(to.id(i), &to.names[i]); err != nil {
+				return err
+			}
+		}
+	}
 	return nil
 }
 
@@ -130,15 +146,4 @@ func (l *lister) addFew(part uint32, to *addedPart) {
 		to.rows[len(to.rows)-1].saw(int64(events[at]>>l.bits), classes[at])
 	}
 	l.free(part)
-}
-
-func (l *lister) tell(id uint32, r *row) error {
-	p := &l.person
-	if err := l.names.name(id, &p.DataSubject); err != nil {
-		return err
-	}
-	p.Classes, p.Count = r.classes, int(r.count)
-	p.First, p.Last = timeOf(l.since+r.first), timeOf(l.since+r.last)
-	l.started = true
-	return l.visit(p)
 }

@@ -129,7 +129,7 @@ type accumulator struct {
 
 type growing struct {
 	cellSum
-	ids idset
+	ids batchedSet
 }
 
 func (a *accumulator) cell(n int) *growing {
@@ -182,7 +182,8 @@ func (a *accumulator) add(o *accumulator) {
 		to := a.cell(i)
 		to.saw(g.count, g.first, g.last)
 		to.people += g.people
-		to.ids.union(&g.ids)
+		g.ids.settle()
+		to.ids.union(&g.ids.idset)
 	}
 }
 
@@ -274,9 +275,10 @@ func (a *accumulator) written(level int, emit func([]byte) (blob, error)) (b buc
 			continue
 		}
 		c := g.cellSum
+		g.ids.settle()
 		if n := g.ids.count(); n > 0 {
 			c.people = uint64(n)
-			if c.set, err = emit(appendSet(nil, &g.ids)); err != nil {
+			if c.set, err = emit(appendSet(nil, &g.ids.idset)); err != nil {
 				return b, err
 			}
 		}

@@ -1,6 +1,9 @@
 package exposure
 
-import "iter"
+import (
+	"iter"
+	"slices"
+)
 
 // bound is at least how many disclosures the query asks for.
 func (l *lister) bound() int {
@@ -50,20 +53,67 @@ func (l *lister) inPass() iter.Seq[chunkPlace] {
 // placedChunk is a chunk and its segment.
 type placedChunk struct {
 	chunkReader
-	seg *segment
+	seg    *segment
+	times  []uint64 // of each disclosure
+	memory []uint64
 }
 
-// gather visits the disclosures that the query asks for, of the people in the pass, and some of those above them.
-func (l *lister) gather(visit func(id uint32, at int64, of *pool)) error {
-	t := l.tally
-	read := func(at chunkPlace, r *placedChunk) error {
-		r.seg = l.x.segs[at.seg]
-		c, err := r.open(r.seg, at.number)
-		if err != nil {
-			return err
-		}
-		return c.loadTimes()
+// read opens a chunk, and works out when each of its disclosures was.
+func (r *placedChunk) read(s *segment, number int) error {
+	r.seg = s
+	c, err := r.open(s, number)
+	if err == nil {
+		err = c.loadTimes()
 	}
+	if err != nil {
+		return err
+	}
+	if len(c.people) == len(c.millis) && !slices.ContainsFunc(c.kinds, func(k kind) bool { return k.records != 1 }) {
+		r.times = c.millis
+		return nil
+	}
+	r.memory = grown(r.memory, len(c.people))
+	r.times = r.memory
+	event := 0
+	for o, end := range c.ends {
+		for ; event < end; event++ {
+			r.times[event] = c.millis[o]
+		}
+	}
+	return nil
+}
+
+// runs visits the disclosures of the outcomes from first to end that the query asks for, as many at once as share a pool.
+func (r *placedChunk) runs(look *lens, first, end int, visit func(ids, times []uint64, of *pool)) {
+	c := &r.chunk
+	begin, until := c.disclosures(first, end)
+	now, alike := (*pool)(nil), c.alike()
+	turn := func(event int, of *pool) {
+		if now != nil && event > begin {
+			visit(c.people[begin:event], r.times[begin:event], now)
+		}
+		begin, now = event, of
+	}
+	if alike && begin < until {
+		turn(begin, look.pool(c.shapes[first], c.sets[begin]))
+	} else {
+		event := begin
+		for o := first; o < end; o++ {
+			for ; event < c.ends[o]; event++ {
+				if of := look.pool(c.shapes[o], c.sets[event]); of != now {
+					turn(event, of)
+				}
+			}
+		}
+	}
+	turn(until, nil)
+}
+
+// gather visits the disclosures that the query asks for; those of people who are not in the pass as it comes. Ids and times
+// are valid until visit returns.
+func (l *lister) gather(visit func(ids, times []uint64, of *pool)) error {
+	t := l.tally
+	read := func(at chunkPlace, r *placedChunk) error { return r.read(l.x.segs[at.seg], at.number) }
 	of, look := (*segment)(nil), (*lens)(nil)
 	for r, err := range ahead(chunksAhead, l.inPass(), read) {
 		if err != nil {
@@ -72,28 +122,14 @@ func (l *lister) gather(visit func(id uint32, at int64, of *pool)) error {
 		if r.seg != of {
 			of, look = r.seg, t.lens(r.seg.tables)
 		}
-		c := &r.chunk
-		first, end := c.between(t.from, t.to)
-		event, _ := c.disclosures(first, end)
-		for o := first; o < end; o++ {
-			if !look.shapes[c.shapes[o]] {
-				event = c.ends[o]
-				continue
-			}
-			for ; event < c.ends[o]; event++ {
-				if id := uint32(c.people[event]); id >= l.base {
-					if pool := look.pools[c.sets[event]]; pool != nil {
-						visit(id, int64(c.millis[o]), pool)
-					}
-				}
-			}
-		}
+		first, end := r.chunk.between(t.from, t.to)
+		r.runs(look, first, end, visit)
 	}
-	look = t.lens(l.x.tail.tables)
-	t.tailEvents(l.x.tail, func(i, e int) {
-		if id := l.x.tail.ids[l.x.tail.people[e]]; id >= l.base {
-			visit(id, l.x.tail.outs[i].millis, look.pools[l.x.tail.sets[e]])
-		}
+	tl := l.x.tail
+	look = t.lens(tl.tables)
+	t.tailEvents(tl, func(i, e int) {
+		id, at := [1]uint64{uint64(tl.ids[tl.people[e]])}, [1]uint64{uint64(tl.outs[i].millis)}
+		visit(id[:], at[:], look.pools[tl.sets[e]])
 	})
 	return nil
 }

@@ -109,25 +109,32 @@ func (l *lister) begin(from uint32) {
 	l.parts, l.open = make([]listPart, n), make([]openBlock, n)
 }
 
-// put takes a disclosure in, unless it is for a later pass.
-func (l *lister) put(id uint32, at int64, of *pool) {
-	if uint64(id) >= l.end {
-		return
-	}
-	id -= l.base
-	b := &l.open[id>>l.bits]
-	if b.listBlock == nil || b.n >= blockEvents-1 { // two events must fit
-		if !l.room(id >> l.bits) {
-			return
+// put takes disclosures of one pool in, but for those that are for another pass.
+func (l *lister) put(ids, times []uint64, of *pool) {
+	number, bits, since := of.number+1, l.bits, uint64(l.since)
+	base, within := uint64(l.base), uint64(1)<<l.bits-1
+	open := l.open
+	for i, id := range ids {
+		id -= base
+		part := id >> bits
+		if part >= uint64(len(open)) { // that of an id below the base too
+			continue
 		}
-	}
-	if b.pool != of.number+1 {
-		b.pool = of.number + 1
-		b.listBlock[b.n] = poolEvent | uint64(b.pool)
+		b := &open[part]
+		if b.n >= blockEvents-1 || b.listBlock == nil { // two events must fit
+			found := l.room(uint32(part))
+			if open = l.open; !found {
+				continue
+			}
+		}
+		if b.pool != number {
+			b.pool = number
+			b.listBlock[b.n] = poolEvent | uint64(number)
+			b.n++
+		}
+		b.listBlock[b.n%blockEvents] = (times[i]-since)<<bits | id&within
 		b.n++
 	}
-	b.listBlock[b.n%blockEvents] = uint64(at-l.since)<<l.bits | uint64(id)&(1<<l.bits-1)
-	b.n++
 }
 
 // room opens a block for a part. It returns false if the part is left to the next pass.
@@ -167,7 +174,7 @@ func (l *lister) leave(from int) {
 		l.free(uint32(i))
 		l.freeRows(uint32(i))
 	}
-	l.parts = l.parts[:from]
+	l.parts, l.open = l.parts[:from], l.open[:from]
 	l.end = uint64(l.base) + uint64(from)<<l.bits
 }
 

@@ -149,58 +149,80 @@ func (m *merger) people() error {
 	return m.w.people(base, n, column, func(visit func(hash, id uint32) error) error { return byHash(books, base, n, visit) })
 }
 
-// references merges the second orders, some people at a time.
+// references merges the second orders, some people at a time: the next ones are put in order while these are written.
 func (m *merger) references(refs *refWriter) error {
-	const atOnce = 1 << 16
-	type head struct {
-		reader refReader
-		id     uint32
-		chunks []uint64
-		ended  bool
-	}
-	heads := make([]head, len(m.in))
-	next := func(h *head) (err error) {
-		h.id, h.chunks, err = h.reader.next()
-		if h.ended = errors.Is(err, io.EOF); h.ended {
-			err = nil
-		}
-		return err
-	}
+	heads := make([]refHead, len(m.in))
 	for i := range heads {
 		heads[i].reader.seg = m.in[i]
-		if err := next(&heads[i]); err != nil {
+		if err := heads[i].next(); err != nil {
 			return err
 		}
 	}
-	var pairs, scratch []uint64
-	for {
-		least := uint64(1 << 32)
-		for i := range heads {
-			if !heads[i].ended {
-				least = min(least, uint64(heads[i].id))
-			}
-		}
-		if least == 1<<32 {
-			return refs.flush()
-		}
-		pairs = pairs[:0]
-		for i := range heads {
-			for h := &heads[i]; !h.ended && uint64(h.id) < least+atOnce; {
-				for _, c := range h.chunks {
-					pairs = append(pairs, (uint64(h.id)-least)<<32|uint64(m.moved[i][c]))
-				}
-				if err := next(h); err != nil {
-					return err
+	someone := func(yield func(uint64) bool) { // the id that comes next, as long as there is one
+		for {
+			least := uint64(1 << 32)
+			for i := range heads {
+				if !heads[i].ended {
+					least = min(least, uint64(heads[i].id))
 				}
 			}
+			if least == 1<<32 || !yield(least) {
+				return
+			}
 		}
-		scratch = slices.Grow(scratch[:0], len(pairs))[:len(pairs)]
-		sorted := sortPairs(pairs, scratch)
-		for i := range sorted {
-			sorted[i] += least << 32
+	}
+	for p, err := range ahead(2, someone, func(from uint64, to *idPairs) error { return m.collect(heads, from, to) }) {
+		if err != nil {
+			return err
 		}
-		if err := refs.addPairs(sorted); err != nil {
+		if err := refs.addPairs(p.sorted); err != nil {
 			return err
 		}
 	}
+	return refs.flush()
+}
+
+// refHead is the next person of a segment's second order, and the chunks.
+type refHead struct {
+	reader refReader
+	id     uint32
+	chunks []uint64
+	ended  bool
+}
+
+func (h *refHead) next() (err error) {
+	h.id, h.chunks, err = h.reader.next()
+	if h.ended = errors.Is(err, io.EOF); h.ended {
+		err = nil
+	}
+	return err
+}
+
+// idPairs is pairs of an id and a chunk.
+type idPairs struct {
+	sorted         []uint64 // by id
+	pairs, scratch []uint64 // memory
+}
+
+// collect takes the references of the ids from that one on, which is the lowest there is, off the heads.
+func (m *merger) collect(heads []refHead, from uint64, to *idPairs) error {
+	const atOnce = 1 << 16
+	to.pairs = to.pairs[:0]
+	for i := range heads {
+		moved := m.moved[i]
+		for h := &heads[i]; !h.ended && uint64(h.id) < from+atOnce; {
+			for _, c := range h.chunks {
+				to.pairs = append(to.pairs, (uint64(h.id)-from)<<32|uint64(moved[c]))
+			}
+			if err := h.next(); err != nil {
+				return err
+			}
+		}
+	}
+	to.scratch = grown(to.scratch, len(to.pairs))
+	to.sorted = sortPairs(to.pairs, to.scratch)
+	for i := range to.sorted {
+		to.sorted[i] += from << 32
+	}
+	return nil
 }

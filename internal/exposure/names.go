@@ -167,19 +167,33 @@ const nobody = math.MaxUint32
 
 // names are sought in one book after another.
 type names struct {
-	all   []weir.Pseudonym
-	ids   []uint32 // what was found; nobody for the rest
-	order []uint64 // of the rest: hash and place in all, by hash
+	all   []weir.Pseudonym // by hash
+	place []uint32         // where each stood in the list that newNames was given
+	ids   []uint32         // what was found; nobody for the rest
+	order []uint64         // of the rest: hash and place in all, by hash
 }
 
-func newNames(all []weir.Pseudonym) *names {
-	n := &names{all: all, ids: make([]uint32, len(all)), order: make([]uint64, len(all))}
-	for i := range all {
-		n.ids[i] = nobody
-		n.order[i] = uint64(shortHash(&all[i]))<<32 | uint64(i)
+func newNames(list []weir.Pseudonym) *names {
+	n := &names{all: make([]weir.Pseudonym, len(list)), place: make([]uint32, len(list)), ids: make([]uint32, len(list)), order: make([]uint64, len(list))}
+	for i := range list {
+		n.order[i] = uint64(shortHash(&list[i]))<<32 | uint64(i)
 	}
-	n.order = sortPairs(n.order, make([]uint64, len(all)))
+	n.order = sortPairs(n.order, make([]uint64, len(list)))
+	for i, o := range n.order {
+		at := uint32(o)
+		n.all[i], n.place[i], n.ids[i] = list[at], at, nobody
+		n.order[i] = o - uint64(at) + uint64(i)
+	}
 	return n
+}
+
+// found returns the id of each name of newNames's list, or nobody.
+func (n *names) found() []uint32 {
+	ids := make([]uint32, len(n.ids))
+	for i, id := range n.ids {
+		ids[n.place[i]] = id
+	}
+	return ids
 }
 
 // find notes the id of each name that is in the book.
@@ -193,18 +207,35 @@ func (b *book) find(n *names) error {
 	}
 	candidates = sortPairs(candidates, make([]uint64, len(candidates)))
 	column := b.reader(aheadFor(len(candidates), columnPages(b.n)))
-	for _, c := range candidates {
-		id, at := uint32(c>>32), uint32(c)
-		p, err := b.name(column, id)
+	for len(candidates) > 0 {
+		page, first, err := b.page(column, uint32(candidates[0]>>32))
 		if err != nil {
 			return err
 		}
-		if p == n.all[at] {
-			n.ids[at] = id
+		on := 0 // candidates on this page
+		for ; on < len(candidates) && candidates[on]>>32 < uint64(first)+uint64(len(page)/16); on++ {
 		}
+		n.compare(candidates[:on], page, first)
+		candidates = candidates[on:]
 	}
 	n.order = slices.DeleteFunc(n.order, func(o uint64) bool { return n.ids[uint32(o)] != nobody })
 	return nil
+}
+
+// compare notes the ids of the candidates that are whom the page names, of which the first one has that id. The names that are
+// sought lie anywhere in memory: they are fetched some at a time, and the waits for them overlap.
+func (n *names) compare(candidates []uint64, page []byte, first uint32) {
+	var fetched [16]weir.Pseudonym
+	for some := range slices.Chunk(candidates, len(fetched)) {
+		for i, c := range some {
+			fetched[i] = n.all[uint32(c)]
+		}
+		for i, c := range some {
+			if id := uint32(c >> 32); fetched[i] == weir.Pseudonym(page[int(id-first)*16:]) {
+				n.ids[uint32(c)] = id
+			}
+		}
+	}
 }
 
 // candidates returns a pair of id and place in all for each name that a person of the book may have.

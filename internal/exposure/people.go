@@ -192,7 +192,11 @@ func (x *Index) peopleOf(q Query, who weir.Pseudonym, events int) (int, error) {
 		return people, err
 	}
 	var ids []uint32
-	err := newLister(x, q, nil).gather(func(id uint32, _ int64, _ *pool) { ids = append(ids, id) })
+	err := newLister(x, q, nil).gather(func(some, _ []uint64, _ *pool) {
+		for _, id := range some {
+			ids = append(ids, uint32(id))
+		}
+	})
 	slices.Sort(ids)
 	return len(slices.Compact(ids)), err
 }

@@ -19,6 +19,9 @@ type tables struct {
 	sets    []weir.ClassSet
 	shapeOf map[shape]int
 	setOf   map[weir.ClassSet]int
+
+	lastShape shape // that was asked for, and its number: mostly it is asked for again
+	lastAt    int
 }
 
 func newTables() *tables {
@@ -26,11 +29,15 @@ func newTables() *tables {
 }
 
 func (t *tables) shape(s shape) int {
+	if len(t.shapes) > 0 && s == t.lastShape {
+		return t.lastAt
+	}
 	n, ok := t.shapeOf[s]
 	if !ok {
 		n = len(t.shapes)
 		t.shapes, t.shapeOf[s] = append(t.shapes, s), n
 	}
+	t.lastShape, t.lastAt = s, n
 	return n
 }
 

@@ -195,7 +195,7 @@ func (t *tail) seek(segs []*segment) (*names, error) {
 // number gives the people that were sought their ids.
 func (t *tail) number(sought *names) error {
 	from := uint32(len(t.ids))
-	for i, id := range sought.ids {
+	for i, id := range sought.found() {
 		if id == nobody {
 			if uint64(t.base)+uint64(len(t.fresh)) >= nobody {
 				return doubt("more people than it can number")

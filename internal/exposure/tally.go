@@ -97,6 +97,14 @@ func (s *segment) party(name *weir.Pseudonym) (int, bool) {
 	return slices.BinarySearchFunc(s.who, name, func(p party, name *weir.Pseudonym) int { return slices.Compare(p.name[:], name[:]) })
 }
 
+// pool returns that of disclosures of a shape and class set; nil if they are not asked for.
+func (l *lens) pool(shape, set uint64) *pool {
+	if !l.shapes[shape] {
+		return nil
+	}
+	return l.pools[set]
+}
+
 // has reports whether the query asks for the cell.
 func (l *lens) has(c cell) bool {
 	return l.shapes[c.shape] && (c.loose && l.loose[c.set] || !c.loose && l.pools[c.set] != nil)

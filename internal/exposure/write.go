@@ -12,7 +12,7 @@ import (
 )
 
 // sizes are what tests make small. A merge keeps a batch's order of magnitude of nothing in memory: beside buffers only the
-// accumulators' sets (an eighth of a byte for each person, cell and level) and the segment's meta piece.
+// accumulators' sets (for each cell and level an eighth of a byte for each person, and 256 KiB) and the segment's meta piece.
 type sizes struct {
 	chunk  int // disclosures or outcomes in a chunk
 	bucket int // disclosures or outcomes from which on a bucket is kept
