@@ -120,8 +120,13 @@ func (w *bitWriter) rice(v uint64, k int) {
 		w.put(v>>32, 32)
 		return
 	}
-	w.put(1<<q-1, int(q)+1)
-	w.put(v&(1<<k-1), k)
+	unary, low := uint64(1)<<q-1, v&(1<<k-1)
+	if q+1+uint64(k) <= widestColumn {
+		w.put(unary|low<<(q+1), int(q)+1+k)
+		return
+	}
+	w.put(unary, int(q)+1)
+	w.put(low, k)
 }
 
 func (w *bitWriter) flush() []byte {
@@ -230,34 +235,51 @@ func unpack(vals []uint64, src []byte, least uint64, width int) {
 // unrice reports whether src holds that many values; columnPad bytes of it are what follows the code.
 func unrice(vals []uint64, src []byte, least uint64, k int) bool {
 	mask, at, end := uint64(1)<<k-1, 0, 8*(len(src)-columnPad)
-	for i := range vals {
+	for i := 0; i < len(vals); {
 		if at >= end {
 			return false
 		}
-		word := binary.LittleEndian.Uint64(src[at>>3:]) >> (at & 7) // its lowest 57 bits are the code's
-		q := bits.TrailingZeros64(^word)
-		if q+1+k <= widestReach && q < riceEscape {
-			vals[i] = least + (uint64(q)<<k | word>>(q+1)&mask)
-			at += q + 1 + k
-			continue
-		}
-		if q < riceEscape {
-			at += q + 1
-			if at+k > end {
-				return false
+		word := binary.LittleEndian.Uint64(src[at>>3:]) >> (at & 7)
+		begin := i
+		for left := widestReach; i < len(vals); i++ { // those that lie whole in the word
+			q := bits.TrailingZeros64(^word)
+			size := q + 1 + k
+			if size > left || q >= riceEscape {
+				break
 			}
-			vals[i] = least + (uint64(q)<<k | binary.LittleEndian.Uint64(src[at>>3:])>>(at&7)&mask)
-			at += k
+			vals[i] = least + (uint64(q)<<(k&63) | word>>((q+1)&63)&mask)
+			word >>= size & 63
+			left -= size
+			at += size
+		}
+		if i > begin {
 			continue
 		}
-		at += riceEscape
-		if at+64 > end {
+		if vals[i], at = unriceLong(src, at, end, k); at > end {
 			return false
 		}
-		low := binary.LittleEndian.Uint64(src[at>>3:]) >> (at & 7) & (1<<32 - 1)
-		at += 32
-		vals[i] = least + (low | binary.LittleEndian.Uint64(src[at>>3:])>>(at&7)<<32)
-		at += 32
+		vals[i] += least
+		i++
 	}
 	return at <= end
+}
+
+// unriceLong reads a value whose code is longer than a word reaches, and returns where the next one begins: behind the end if
+// this one does not end before it.
+func unriceLong(src []byte, at, end, k int) (v uint64, next int) {
+	q := bits.TrailingZeros64(^(binary.LittleEndian.Uint64(src[at>>3:]) >> (at & 7)))
+	size, low := q+1, k
+	if q >= riceEscape {
+		size, low = riceEscape, 64
+	}
+	if at+size+low > end {
+		return 0, end + 1
+	}
+	at += size
+	if low == k {
+		return uint64(q)<<k | binary.LittleEndian.Uint64(src[at>>3:])>>(at&7)&(1<<k-1), at + k
+	}
+	v = binary.LittleEndian.Uint64(src[at>>3:]) >> (at & 7) & (1<<32 - 1)
+	at += 32
+	return v | binary.LittleEndian.Uint64(src[at>>3:])>>(at&7)<<32, at + 32
 }

@@ -323,14 +323,8 @@ func TestDiskFailsWhileAnew(t *testing.T) {
 	entries := allEntries(t, led)
 	for works := 0; ; works += 1 + works/4 {
 		dir := quickDir(t)
-		left := -1
-		x, err := Open(Options{Ledger: led, Dir: dir, sizes: tiny, fault: func(string, string) error {
-			if left == 0 {
-				return errCrash
-			}
-			left--
-			return nil
-		}})
+		var disk countdown
+		x, err := Open(Options{Ledger: led, Dir: dir, sizes: tiny, fault: disk.fault})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -342,7 +336,7 @@ func TestDiskFailsWhileAnew(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		left = works
+		disk.set(works)
 		ask := x.Answer
 		if works%2 == 1 { // whoever comes first makes it anew
 			ask = func(Query) (*Answer, error) { return nil, x.Refresh(t.Context()) }
@@ -358,7 +352,7 @@ func TestDiskFailsWhileAnew(t *testing.T) {
 		if works == 0 && (first == nil || second == nil) {
 			t.Error("it was made anew without a disk")
 		}
-		left = -1
+		disk.set(-1)
 		if err := x.People(Query{}, func(*Person) error { return nil }); err != nil {
 			t.Fatal(err)
 		}

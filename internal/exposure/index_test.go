@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -26,14 +27,14 @@ type world struct {
 	index *Index
 	plain bool // outcomes differ in principal, time, bytes and people only
 
-	left int // changes of files until the crash; below 0 for none
+	disk countdown
 }
 
 var errCrash = errors.New("crash")
 
 func newWorld(rt *rapid.T, dir string) *world {
 	pick := func(name string, choices ...int) int { return rapid.SampledFrom(choices).Draw(rt, name) }
-	w := &world{rt: rt, dir: dir, led: newMemLedger(), now: time.Date(2026, 11, 2, 10, 0, 0, 0, time.UTC), left: -1}
+	w := &world{rt: rt, dir: dir, led: newMemLedger(), now: time.Date(2026, 11, 2, 10, 0, 0, 0, time.UTC)}
 	w.sizes = sizes{
 		chunk: pick("chunk", 1, 2, 5, 4096), bucket: pick("bucket", 1, 2, 4, 1000), batch: pick("batch", 1, 3, 10, 1000),
 		live: pick("live", 1, 2, 6, 1000), list: pick("list", 1, 3, 1000), part: pick("part", 0, 2, 15),
@@ -42,6 +43,30 @@ func newWorld(rt *rapid.T, dir string) *world {
 	w.openLog()
 	w.openIndex()
 	return w
+}
+
+// A countdown is a disk on which some changes of files work, and none after them.
+type countdown struct {
+	mu   sync.Mutex
+	runs bool
+	left int // until the crash
+}
+
+// set begins the countdown; below 0 there is none.
+func (c *countdown) set(left int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.runs, c.left = left >= 0, left
+}
+
+func (c *countdown) fault(string, string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.runs && c.left == 0 {
+		return errCrash
+	}
+	c.left--
+	return nil
 }
 
 func (w *world) openLog() {
@@ -53,13 +78,7 @@ func (w *world) openLog() {
 }
 
 func (w *world) openIndex() {
-	x, err := Open(Options{Ledger: w.led, Dir: w.dir, sizes: w.sizes, fault: func(string, string) error {
-		if w.left == 0 {
-			return errCrash
-		}
-		w.left--
-		return nil
-	}})
+	x, err := Open(Options{Ledger: w.led, Dir: w.dir, sizes: w.sizes, fault: w.disk.fault})
 	if err != nil {
 		w.rt.Fatal(err)
 	}
@@ -165,9 +184,9 @@ func (w *world) check() {
 
 // crash ends a refresh at one of its changes of files; what was being written may be there in part.
 func (w *world) crash() {
-	w.left = rapid.IntRange(0, 12).Draw(w.rt, "crash after")
+	w.disk.set(rapid.IntRange(0, 12).Draw(w.rt, "crash after"))
 	err := w.index.Refresh(context.Background())
-	w.left = -1
+	w.disk.set(-1)
 	if err != nil && !errors.Is(err, errCrash) {
 		w.rt.Fatal(err)
 	}

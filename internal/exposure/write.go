@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"math/bits"
 	"slices"
 
 	"weir"
@@ -295,22 +296,28 @@ func (w *segmentWriter) finish(refs *refWriter) (err error) {
 
 // sortPairs sorts by the upper half, and leaves those of the same one in their order. scratch is as long as pairs.
 func sortPairs(pairs, scratch []uint64) []uint64 {
-	const digit = 11
+	const most = 10 // bits in a digit: with more, the places that a pass writes to would not stay in a small cache
 	top := uint64(0)
 	for _, p := range pairs {
 		top |= p >> 32
 	}
-	for shift := 32; top != 0; shift, top = shift+digit, top>>digit {
-		var starts [1 << digit]int
+	digits := (bits.Len64(top) + most - 1) / most
+	if digits == 0 {
+		return pairs
+	}
+	digit := (bits.Len64(top) + digits - 1) / digits
+	for shift := 32; digits > 0; shift, digits = shift+digit, digits-1 {
+		var starts [1 << most]int
+		mask := uint64(1)<<digit - 1
 		for _, p := range pairs {
-			starts[p>>shift%(1<<digit)]++
+			starts[p>>shift&mask%(1<<most)]++
 		}
 		sum := 0
 		for i, n := range starts {
 			starts[i], sum = sum, sum+n
 		}
 		for _, p := range pairs {
-			at := &starts[p>>shift%(1<<digit)]
+			at := &starts[p>>shift&mask%(1<<most)]
 			scratch[*at] = p
 			*at++
 		}
