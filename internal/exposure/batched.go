@@ -9,11 +9,15 @@ type batchedSet struct {
 	waiting []uint32
 }
 
-// batchedAtOnce is how many wait.
-const batchedAtOnce = 32 << 10
+// The more people there are, the more must wait for several to have one neighbourhood; they take a quarter of the set's memory.
+const (
+	fewestWaiting   = 4 << 10
+	waitingPerBlock = 1 << blockBits / 128
+)
 
 func (s *batchedSet) add(id uint32) {
-	if s.waiting = append(s.waiting, id); len(s.waiting) == batchedAtOnce {
+	s.waiting = append(s.waiting, id)
+	if n := len(s.waiting); n >= fewestWaiting && n >= waitingPerBlock*len(s.blocks) {
 		s.settle()
 	}
 }

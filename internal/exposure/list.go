@@ -82,7 +82,7 @@ func (l *lister) run() error {
 	most := uint64(l.bound())
 	l.names = nameReader{x: l.x, ahead: 1}
 	if most > l.people()/namesPerPage { // most pages of names will be read
-		l.names.ahead = 64
+		l.names.ahead = pagesAhead
 	}
 	l.share = max(l.people()>>l.bits*uint64(l.x.opts.sizes.list)*blockEvents/(most+1), 1)
 	for from := uint64(0); from < l.people(); from = l.end {

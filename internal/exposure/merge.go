@@ -135,7 +135,7 @@ func (m *merger) people() error {
 	}
 	column := func(visit func(*weir.Pseudonym)) error {
 		for _, b := range books {
-			column := b.reader(64)
+			column := b.reader(pagesAhead)
 			for i := range b.n {
 				p, err := b.name(column, b.base+uint32(i))
 				if err != nil {
@@ -146,7 +146,7 @@ func (m *merger) people() error {
 		}
 		return nil
 	}
-	return m.w.people(base, n, column, func(visit func(hash, id uint32) error) error { return byHash(books, base, n, visit) })
+	return m.w.people(base, n, column, hashesOf(books, base, n))
 }
 
 // references merges the second orders, some people at a time: the next ones are put in order while these are written.
@@ -198,12 +198,6 @@ func (h *refHead) next() (err error) {
 	return err
 }
 
-// idPairs is pairs of an id and a chunk.
-type idPairs struct {
-	sorted         []uint64 // by id
-	pairs, scratch []uint64 // memory
-}
-
 // collect takes the references of the ids from that one on, which is the lowest there is, off the heads.
 func (m *merger) collect(heads []refHead, from uint64, to *idPairs) error {
 	const atOnce = 1 << 16
@@ -219,10 +213,6 @@ func (m *merger) collect(heads []refHead, from uint64, to *idPairs) error {
 			}
 		}
 	}
-	to.scratch = grown(to.scratch, len(to.pairs))
-	to.sorted = sortPairs(to.pairs, to.scratch)
-	for i := range to.sorted {
-		to.sorted[i] += from << 32
-	}
+	to.sort(from)
 	return nil
 }

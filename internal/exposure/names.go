@@ -262,132 +262,15 @@ func (b *book) candidates(order []uint64) (pairs []uint64, err error) {
 	return pairs, nil
 }
 
+// pagesAhead is how many pages are read at once where all are wanted: as much as stays in a small cache until it is used.
+const pagesAhead = 16
+
 // aheadFor is how many pages are read at once where that many of all are about to be.
 func aheadFor(wanted, all int) int {
 	if wanted*4 > all {
-		return 64
+		return pagesAhead
 	}
 	return 1
-}
-
-// nameCursor goes through a book's names in the order of their hashes.
-type nameCursor struct {
-	book  *book
-	names *pages
-	page  namePage
-	next  int // page
-	at    int // entry in page
-}
-
-func (b *book) cursor() *nameCursor {
-	return &nameCursor{book: b, names: newPages(b.src, b.names, b.pages, 64)}
-}
-
-// below calls visit for each of the next names whose hash is below the limit, with hash and id less the book's base.
-func (c *nameCursor) below(limit uint64, visit func(hash, id uint32)) (err error) {
-	for {
-		for ; c.at < c.page.len(); c.at++ {
-			hash := c.page.hash(c.at)
-			if uint64(hash) >= limit {
-				return nil
-			}
-			visit(hash, c.page.id(c.at))
-		}
-		if c.next == c.book.pages || c.book.n == 0 {
-			return nil
-		}
-		if c.page, err = c.book.namePage(c.names, c.next); err != nil {
-			return err
-		}
-		c.next, c.at = c.next+1, 0
-	}
-}
-
-// byHash visits the names of several books whose ids follow one another, in the order of their hashes and of ids less base.
-func byHash(books []*book, base uint32, n int, visit func(hash, id uint32) error) error {
-	cursors := make([]*nameCursor, len(books))
-	for i, b := range books {
-		cursors[i] = b.cursor()
-	}
-	const atOnce = 1 << 16
-	step := uint64(1<<32)/(uint64(n)/atOnce+1) + 1
-	var pairs, scratch []uint64
-	for from := uint64(0); from < 1<<32; from += step {
-		pairs = pairs[:0]
-		for i, c := range cursors {
-			offset := books[i].base - base
-			err := c.below(from+step, func(hash, id uint32) { pairs = append(pairs, (uint64(hash)-from)<<32|uint64(id+offset)) })
-			if err != nil {
-				return err
-			}
-		}
-		scratch = slices.Grow(scratch[:0], len(pairs))[:len(pairs)]
-		for _, p := range sortPairs(pairs, scratch) {
-			if err := visit(uint32(p>>32+from), uint32(p)); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// writeNames writes the pages of names for n people, whose hashes and ids less the base each visits in order, as often as it
-// is called. It returns how many pages it wrote.
-func writeNames(w io.Writer, n int, each func(func(hash, id uint32) error) error) (int, error) {
-	count := max(1, n/aimEntries)
-	for {
-		seen, fits, fill := 0, true, make([]uint16, count)
-		err := each(func(hash, _ uint32) error {
-			seen++
-			if at := pageOf(hash, count); fill[at] < mostEntries {
-				fill[at]++
-			} else {
-				fits = false
-			}
-			return nil
-		})
-		if err == nil && seen != n {
-			err = doubt("%d people have %d names", n, seen)
-		}
-		if err != nil {
-			return 0, err
-		}
-		if fits {
-			break
-		}
-		count += count/8 + 1
-	}
-	page := make([]byte, pageSize)
-	now, hashes, ids := 0, make([]uint32, 0, mostEntries), make([]uint32, 0, mostEntries)
-	turn := func() error {
-		b := binary.LittleEndian.AppendUint16(page[:0], uint16(len(hashes)))
-		for _, list := range [][]uint32{hashes, ids} {
-			for _, n := range list {
-				b = binary.LittleEndian.AppendUint32(b, n)
-			}
-		}
-		clear(page[len(b):])
-		sealPage(page)
-		now, hashes, ids = now+1, hashes[:0], ids[:0]
-		_, err := w.Write(page)
-		return err
-	}
-	err := each(func(hash, id uint32) error {
-		for now < pageOf(hash, count) {
-			if err := turn(); err != nil {
-				return err
-			}
-		}
-		if len(hashes) == mostEntries {
-			return doubt("names are not in the order of their hashes")
-		}
-		hashes, ids = append(hashes, hash), append(ids, id)
-		return nil
-	})
-	for err == nil && now < count {
-		err = turn()
-	}
-	return count, err
 }
 
 // nameReader finds names by id, best in their order.

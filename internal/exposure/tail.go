@@ -250,13 +250,21 @@ func (t *tail) writePeople(w *segmentWriter) error {
 		}
 		return nil
 	}
-	return w.people(t.base, len(t.fresh), column, func(visit func(hash, id uint32) error) error {
-		for _, o := range order {
-			if err := visit(uint32(o>>32), uint32(o)); err != nil {
-				return err
+	return w.people(t.base, len(t.fresh), column, nameHashes{
+		all: func(visit func(hash uint32)) error {
+			for _, o := range order {
+				visit(uint32(o >> 32))
 			}
-		}
-		return nil
+			return nil
+		},
+		inOrder: func(visit func(hash, id uint32) error) error {
+			for _, o := range order {
+				if err := visit(uint32(o>>32), uint32(o)); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
 	})
 }
 

@@ -6,14 +6,13 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
-	"math/bits"
 	"slices"
 
 	"weir"
 )
 
 // sizes are what tests make small. A merge keeps a batch's order of magnitude of nothing in memory: beside buffers only the
-// accumulators' sets (for each cell and level an eighth of a byte for each person, and 256 KiB) and the segment's meta piece.
+// accumulators' sets (less than a fifth of a byte for each person, cell and level) and the segment's meta piece.
 type sizes struct {
 	chunk  int // disclosures or outcomes in a chunk
 	bucket int // disclosures or outcomes from which on a bucket is kept
@@ -87,6 +86,9 @@ func (w *segmentWriter) append(c *chunk) (number int, err error) {
 	return len(w.seg.chunks), nil
 }
 
+// worthSharing is the size from which on a chunk is encoded by one core while another counts it.
+const worthSharing = 4 << 10
+
 func (w *segmentWriter) flush() error {
 	c := &w.open
 	if len(c.millis) == 0 {
@@ -95,10 +97,18 @@ func (w *segmentWriter) flush() error {
 	if !c.finish() {
 		return fmt.Errorf("an outcome has more than %d disclosures", mostInChunk)
 	}
-	if err := w.count(c); err != nil {
+	encode := func() { w.raw = appendChunk(w.raw[:0], c) }
+	encoded := make(chan struct{})
+	if c.size() < worthSharing {
+		encode()
+		close(encoded)
+	} else {
+		go func() { encode(); close(encoded) }() // count reads what this reads, and neither changes it
+	}
+	err := w.count(c)
+	if <-encoded; err != nil {
 		return err
 	}
-	w.raw = appendChunk(w.raw[:0], c)
 	b, err := w.emit(w.raw)
 	if err != nil {
 		return err
@@ -218,9 +228,8 @@ func (w *segmentWriter) end() (err error) {
 	return err
 }
 
-// people writes the names of the n people from base on: column visits them in the order of ids; hashes visits their hashes, in
-// order, and ids less the base, as often as it is called.
-func (w *segmentWriter) people(base uint32, n int, column func(func(*weir.Pseudonym)) error, hashes func(func(hash, id uint32) error) error) error {
+// people writes the names of the n people from base on, whom column visits in the order of ids.
+func (w *segmentWriter) people(base uint32, n int, column func(func(*weir.Pseudonym)) error, hashes nameHashes) error {
 	w.seg.book = book{base: base, n: n}
 	if n == 0 {
 		return nil
@@ -292,38 +301,6 @@ func (w *segmentWriter) finish(refs *refWriter) (err error) {
 		return err
 	}
 	return w.out.Flush()
-}
-
-// sortPairs sorts by the upper half, and leaves those of the same one in their order. scratch is as long as pairs.
-func sortPairs(pairs, scratch []uint64) []uint64 {
-	const most = 10 // bits in a digit: with more, the places that a pass writes to would not stay in a small cache
-	top := uint64(0)
-	for _, p := range pairs {
-		top |= p >> 32
-	}
-	digits := (bits.Len64(top) + most - 1) / most
-	if digits == 0 {
-		return pairs
-	}
-	digit := (bits.Len64(top) + digits - 1) / digits
-	for shift := 32; digits > 0; shift, digits = shift+digit, digits-1 {
-		var starts [1 << most]int
-		mask := uint64(1)<<digit - 1
-		for _, p := range pairs {
-			starts[p>>shift&mask%(1<<most)]++
-		}
-		sum := 0
-		for i, n := range starts {
-			starts[i], sum = sum, sum+n
-		}
-		for _, p := range pairs {
-			at := &starts[p>>shift&mask%(1<<most)]
-			scratch[*at] = p
-			*at++
-		}
-		pairs, scratch = scratch, pairs
-	}
-	return pairs
 }
 
 // addPairs adds pairs of a person's id and a chunk, which are sorted by id.
