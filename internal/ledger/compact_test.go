@@ -115,12 +115,21 @@ func wholeCheckpoint(t *testing.T, fsys FS) weir.Checkpoint {
 
 // Whatever operation of an upkeep is the last before a power cut, the ledger is whole and complete.
 func TestCrashImagesOfUpkeep(t *testing.T) {
-	rng := rand.New(rand.NewPCG(9, 9))
-	y := &tally{}
 	rounds := 4
 	if long() {
 		rounds = 100
 	}
+	y := &tally{}
+	upkeepCrashes(t, y, rounds, false)
+	y.passes(t, "crash images of a compaction", 40)
+	control := &tally{}
+	upkeepCrashes(t, control, 2, true)
+	control.caught(t, "the disk forgets what was synced")
+}
+
+// upkeepCrashes cuts the power at each operation of a compaction. A disk that lies forgets what that synced.
+func upkeepCrashes(t *testing.T, y *tally, rounds int, lying bool) {
+	rng := rand.New(rand.NewPCG(9, 9))
 	for range rounds {
 		fsys := randomLedger(t, 3)
 		held := promised{wholeCheckpoint(t, fsys)}
@@ -128,6 +137,7 @@ func TestCrashImagesOfUpkeep(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		fsys.lying = lying
 		fsys.watch = func(string) { y.add(examine(fsys.crash(rng), held, rng)) }
 		if _, err := l.Compact(); err != nil {
 			t.Fatal(err)
@@ -135,7 +145,6 @@ func TestCrashImagesOfUpkeep(t *testing.T) {
 		fsys.watch = nil
 		l.Close()
 	}
-	y.passes(t, "crash images of a compaction", 40)
 }
 
 // Old volumes go once an entry says so; what is left verifies, holds every checkpoint since, and restores the whole live state.

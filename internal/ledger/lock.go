@@ -68,6 +68,9 @@ var ErrTakenOver = errors.New("another process has taken the folder over: nothin
 // Held returns ErrTakenOver if the lock file in the folder is no longer the one that is locked, as after [TakeOver]. A
 // process that was paused meanwhile still holds its lock, on a file that nobody asks any more.
 func (l *Lock) Held() error {
+	if ownerUnasked {
+		return nil
+	}
 	there, err := os.Stat(l.name)
 	if err != nil || !os.SameFile(l.mine, there) {
 		return errors.Join(ErrTakenOver, err)
