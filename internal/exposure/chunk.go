@@ -73,6 +73,9 @@ func (c *chunk) between(from, to int64) (first, end int) {
 	return first, end
 }
 
+// outcomeOf returns the outcome that a disclosure is of.
+func (c *chunk) outcomeOf(event int) int { return sort.SearchInts(c.ends, event+1) }
+
 // disclosures returns where the disclosures of the outcomes from first to end stand.
 func (c *chunk) disclosures(first, end int) (from, to int) {
 	if first > 0 {

@@ -1,6 +1,9 @@
 package exposure
 
-import "errors"
+import (
+	"errors"
+	"slices"
+)
 
 // limits are the sizes of what a chunk's numbers refer to.
 type limits struct {
@@ -75,6 +78,7 @@ func (c *chunk) decodeKinds(d *decoder, lim limits) {
 func (c *chunk) spread(events int) bool {
 	n := len(c.ranks)
 	c.shapes, c.records, c.sets = grown(c.shapes, n), grown(c.records, n), grown(c.sets, events)
+	c.ends = slices.Grow(c.ends, n)
 	if len(c.kinds) == 1 && c.kinds[0].set > 0 {
 		k := c.kinds[0]
 		fill(c.shapes, k.shape)
@@ -105,16 +109,19 @@ func (c *chunk) spread(events int) bool {
 }
 
 // loadTimes reads the times, if that was not done yet.
-func (c *chunk) loadTimes() error {
-	if len(c.millis) > 0 {
+func (c *chunk) loadTimes() error { return c.loadTimesTo(len(c.records)) }
+
+// loadTimesTo reads the times of the first n outcomes, of which there is at least one, if that was not done yet.
+func (c *chunk) loadTimesTo(n int) error {
+	if len(c.millis) >= n {
 		return nil
 	}
 	d := decoder{rest: c.rawTimes}
-	c.scratch = d.column(len(c.records)-1, c.scratch)
+	c.scratch = d.column(n-1, c.scratch)
 	if d.bad {
 		return doubt("a chunk's times cannot be read")
 	}
-	c.millis = grown(c.millis, len(c.records))
+	c.millis = grown(c.millis, n)
 	c.millis[0] = c.first
 	at := c.first
 	for i, gap := range c.scratch {

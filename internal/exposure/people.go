@@ -56,7 +56,8 @@ func (x *Index) accounting(subject weir.Pseudonym) ([]weir.Disclosure, error) {
 	if err != nil || !ok {
 		return list, err
 	}
-	var reader chunkReader
+	reader := readers.Get().(*chunkReader)
+	defer readers.Put(reader)
 	for _, s := range x.segs {
 		if id >= s.people() {
 			continue
@@ -68,36 +69,10 @@ func (x *Index) accounting(subject weir.Pseudonym) ([]weir.Disclosure, error) {
 		for _, n := range chunks {
 			c, err := reader.open(s, int(n))
 			if err == nil {
-				err = c.loadTimes()
+				list, err = s.appendDisclosures(list, subject, id, int(n), c)
 			}
 			if err != nil {
 				return nil, err
-			}
-			who, ok := slices.BinarySearchFunc(s.who, int(n), func(p party, n int) int {
-				switch {
-				case p.to <= n:
-					return -1
-				case p.from > n:
-					return 1
-				}
-				return 0
-			})
-			if !ok {
-				return nil, doubt("%s: chunk %d is nobody's", s.name, n)
-			}
-			event, before := 0, len(list)
-			for i, end := range c.ends {
-				for ; event < end; event++ {
-					if uint32(c.people[event]) == id {
-						list = append(list, weir.Disclosure{
-							Time: timeOf(int64(c.millis[i])), Principal: s.who[who].name, DataSubject: subject,
-							Classes: s.tables.sets[c.sets[event]], Route: s.tables.shapes[c.shapes[i]].route,
-						})
-					}
-				}
-			}
-			if len(list) == before {
-				return nil, doubt("%s: chunk %d does not hold whom a reference says", s.name, n)
 			}
 		}
 	}
@@ -114,6 +89,42 @@ func (x *Index) accounting(subject weir.Pseudonym) ([]weir.Disclosure, error) {
 	slices.SortStableFunc(list, func(a, b weir.Disclosure) int {
 		return cmp.Or(a.Time.Compare(b.Time), slices.Compare(a.Principal[:], b.Principal[:]))
 	})
+	return list, nil
+}
+
+// appendDisclosures appends what a chunk, which was opened, holds of a person.
+func (s *segment) appendDisclosures(list []weir.Disclosure, subject weir.Pseudonym, id uint32, number int, c *chunk) ([]weir.Disclosure, error) {
+	who, ok := slices.BinarySearchFunc(s.who, number, func(p party, n int) int {
+		switch {
+		case p.to <= n:
+			return -1
+		case p.from > n:
+			return 1
+		}
+		return 0
+	})
+	if !ok {
+		return nil, doubt("%s: chunk %d is nobody's", s.name, number)
+	}
+	last := len(c.people) - 1
+	for last >= 0 && uint32(c.people[last]) != id {
+		last--
+	}
+	if last < 0 {
+		return nil, doubt("%s: chunk %d does not hold whom a reference says", s.name, number)
+	}
+	if err := c.loadTimesTo(c.outcomeOf(last) + 1); err != nil {
+		return nil, err
+	}
+	for event, p := range c.people[:last+1] {
+		if uint32(p) == id {
+			outcome := c.outcomeOf(event)
+			list = append(list, weir.Disclosure{
+				Time: timeOf(int64(c.millis[outcome])), Principal: s.who[who].name, DataSubject: subject,
+				Classes: s.tables.sets[c.sets[event]], Route: s.tables.shapes[c.shapes[outcome]].route,
+			})
+		}
+	}
 	return list, nil
 }
 

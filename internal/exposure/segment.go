@@ -6,6 +6,7 @@ import (
 	"hash/crc32"
 	"io"
 	"os"
+	"sync"
 
 	"weir"
 )
@@ -101,6 +102,9 @@ type chunkReader struct {
 	raw   []byte
 	chunk chunk
 }
+
+// readers are those that nobody uses, for their memory: a question about one person would spend more time on a new one's.
+var readers = sync.Pool{New: func() any { return new(chunkReader) }}
 
 func (r *chunkReader) read(s *segment, n int) (*chunk, error) {
 	c, err := r.open(s, n)
