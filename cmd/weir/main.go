@@ -47,6 +47,10 @@ func commands() []command {
 		{"register export", "-o FOLDER", "write the register as a folder of records", exportCommand},
 		{"register verify", "[-revision N] [-hash H]", "check that no past revision was changed", verifyRegisterCommand},
 		{"register user add", "[-tier T] NAME", "make an account; the password is read from standard input", userAddCommand},
+		{"register user list", "", "who may sign in, and as what", userListCommand},
+		{"register user password", "NAME", "give an account the password that standard input holds; who has signed in must do it again", userPasswordCommand},
+		{"register user tier", "NAME T", "make an account a member, responder or editor", userTierCommand},
+		{"register user remove", "NAME", "take an account away; what it changed keeps its name", userRemoveCommand},
 		{"version", "", "print the version", func(c *call) error {
 			if err := c.parse(0, 0); err != nil {
 				return err

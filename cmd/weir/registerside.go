@@ -1,21 +1,16 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/url"
-	"os"
 	"strings"
 	"time"
 
 	"golang.org/x/mod/sumdb/note"
-	"golang.org/x/term"
 
 	"weir/internal/access"
 	"weir/internal/incident"
@@ -131,52 +126,4 @@ func (c *call) loadRegister() (*config, error) {
 		return nil, cfg.errorf("no register in it: this command needs one")
 	}
 	return cfg, err
-}
-
-func userAddCommand(c *call) (err error) {
-	tierName := c.flags.String("tier", "member", "member, responder or editor")
-	if err := c.parse(1, 1); err != nil {
-		return err
-	}
-	cfg, err := c.loadRegister()
-	if err != nil {
-		return err
-	}
-	tier, err := access.ParseTier(*tierName)
-	if err != nil || tier == access.Public {
-		return usageError{fmt.Errorf("-tier %q is none of member, responder and editor", *tierName)}
-	}
-	password, err := c.readPassword()
-	if err != nil {
-		return err
-	}
-	account, err := access.NewAccount(c.args[0], password, tier)
-	if err != nil {
-		return err
-	}
-	s, err := store.Open(cfg.registerFile())
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, s.Close()) }()
-	if err := s.AddAccount(c, account); err != nil {
-		return fmt.Errorf("account %s: %w", account.Name, err)
-	}
-	fmt.Fprintf(c.stderr, "weir: %s may sign in as %s\n", account.Name, tier)
-	return nil
-}
-
-// readPassword reads a line of standard input; on a terminal it asks for it and does not show it.
-func (c *call) readPassword() (string, error) {
-	var line []byte
-	var err error
-	if f, ok := c.stdin.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
-		fmt.Fprint(c.stderr, "password: ")
-		line, err = term.ReadPassword(int(f.Fd()))
-		fmt.Fprintln(c.stderr)
-	} else {
-		line, err = io.ReadAll(io.LimitReader(c.stdin, 1<<10))
-		line, _, _ = bytes.Cut(line, []byte("\n"))
-	}
-	return strings.TrimSuffix(string(line), "\r"), err
 }

@@ -532,12 +532,51 @@ func TestStatementAndImport(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	res, err := (&http.Client{Jar: jar, Timeout: time.Minute}).PostForm(s.register+"/login", url.Values{"name": {"reader"}, "password": {"a long password"}, "next": {"/incidents/" + id}})
-	if err != nil {
-		t.Fatal(err)
+	browser := &http.Client{Jar: jar, Timeout: time.Minute}
+	draft := s.register + "/incidents/" + id
+	sees := func(res *http.Response, err error) bool {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer res.Body.Close()
+		body, err := io.ReadAll(res.Body)
+		return err == nil && strings.Contains(string(body), "Draft.")
 	}
-	defer res.Body.Close()
-	if body, err := io.ReadAll(res.Body); err != nil || !strings.Contains(string(body), "Draft.") {
-		t.Errorf("a responder does not see the draft: %d, %v", res.StatusCode, err)
+	signIn := func(password string) bool {
+		return sees(browser.PostForm(s.register+"/login", url.Values{"name": {"reader"}, "password": {password}, "next": {"/incidents/" + id}}))
+	}
+	if !signIn("a long password") {
+		t.Error("a responder does not see the draft")
+	}
+
+	user := func(args ...string) (int, string, string) {
+		return weirRun(t, "another password\n", append([]string{"register", "user", args[0], "-config", w.config}, args[1:]...)...)
+	}
+	if status, out, errs := user("list"); status != 0 || out != "responder reader\n" {
+		t.Errorf("the list: status %d, %s%s", status, out, errs)
+	}
+	if status, _, errs := user("password", "reader"); status != 0 {
+		t.Errorf("another password: status %d, %s", status, errs)
+	}
+	if sees(browser.Get(draft)) {
+		t.Error("who signed in with the password before still reads drafts")
+	}
+	if signIn("a long password") || !signIn("another password") {
+		t.Error("the password before signs in, or the new one does not")
+	}
+	if status, _, errs := user("tier", "reader", "member"); status != 0 || sees(browser.Get(draft)) || signIn("another password") {
+		t.Errorf("a member reads drafts: status %d, %s", status, errs)
+	}
+	if status, _, errs := user("tier", "reader", "owner"); status != 2 || !strings.Contains(errs, "none of member") {
+		t.Errorf("an unknown tier: status %d, %s", status, errs)
+	}
+	if status, _, errs := user("remove", "reader"); status != 0 || signIn("another password") {
+		t.Errorf("who was removed signs in: status %d, %s", status, errs)
+	}
+	for _, args := range [][]string{{"remove", "reader"}, {"password", "reader"}, {"tier", "reader", "editor"}} {
+		if status, _, errs := user(args...); status == 0 || !strings.Contains(errs, "user list shows all") {
+			t.Errorf("%v of nobody: status %d, %s", args, status, errs)
+		}
 	}
 }

@@ -32,6 +32,50 @@ func (s *Store) Account(ctx context.Context, name string) (*access.Account, erro
 	return a, err
 }
 
+// Accounts returns everybody who may sign in, by name, without their passwords' hashes.
+func (s *Store) Accounts(ctx context.Context) (list []access.Account, err error) {
+	rows, err := s.db.QueryContext(ctx, "SELECT name, tier FROM account ORDER BY name")
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var a access.Account
+		if err := rows.Scan(&a.Name, &a.Tier); err != nil {
+			return nil, err
+		}
+		list = append(list, a)
+	}
+	return list, rows.Err()
+}
+
+// ChangeAccount gives an account another tier or password. Its sessions end: they were begun with what it had before.
+func (s *Store) ChangeAccount(ctx context.Context, a access.Account) error {
+	return s.endingSessions(ctx, a.Name, "UPDATE account SET tier = ?, password = ? WHERE name = ?", int(a.Tier), a.PasswordHash, a.Name)
+}
+
+// RemoveAccount takes an account away, with its sessions.
+func (s *Store) RemoveAccount(ctx context.Context, name string) error {
+	return s.endingSessions(ctx, name, "DELETE FROM account WHERE name = ?", name)
+}
+
+// endingSessions changes the account of that name by a statement, and ends its sessions.
+func (s *Store) endingSessions(ctx context.Context, name, statement string, args ...any) error {
+	return s.write(ctx, func(tx *sql.Tx) error {
+		if _, err := tx.Exec("DELETE FROM session WHERE account = ?", name); err != nil {
+			return err
+		}
+		res, err := tx.Exec(statement, args...)
+		if err != nil {
+			return err
+		}
+		if n, err := res.RowsAffected(); err != nil || n == 0 {
+			return errors.Join(err, ErrNotFound)
+		}
+		return nil
+	})
+}
+
 // StartSession keeps a session under its token's hash, and forgets those that have ended.
 func (s *Store) StartSession(ctx context.Context, token [sha256.Size]byte, account string, expires time.Time) error {
 	return s.write(ctx, func(tx *sql.Tx) error {

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"crypto/sha256"
 	"database/sql"
 	"encoding/json"
 	"errors"
@@ -256,6 +257,58 @@ func TestSessions(t *testing.T) {
 	}
 	if r, err := s.Session(ctx, hash, now); err != nil || r != access.Anybody() {
 		t.Errorf("after sign-out: %+v, %v", r, err)
+	}
+}
+
+// Who gets another password or tier, or is removed, is signed out everywhere; nobody else is.
+func TestChangedAccountsSignOut(t *testing.T) {
+	s := newStore(t)
+	now := time.Now()
+	tokens := map[string][sha256.Size]byte{}
+	for _, name := range []string{"kim", "lee"} {
+		a, err := access.NewAccount(name, "long enough password", access.Editor)
+		if err == nil {
+			err = s.AddAccount(ctx, a)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	begin := func(name string) {
+		_, tokens[name] = access.NewToken()
+		if err := s.StartSession(ctx, tokens[name], name, now.Add(time.Hour)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	begin("lee")
+	for what, change := range map[string]func() error{
+		"changed": func() error {
+			return s.ChangeAccount(ctx, access.Account{Name: "kim", Tier: access.Member, PasswordHash: "x"})
+		},
+		"removed": func() error { return s.RemoveAccount(ctx, "kim") },
+	} {
+		a, err := access.NewAccount("kim", "long enough password", access.Editor)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.AddAccount(ctx, a); err != nil && !errors.Is(err, ErrExists) {
+			t.Fatal(err)
+		}
+		begin("kim")
+		if err := change(); err != nil {
+			t.Fatal(err)
+		}
+		if r, err := s.Session(ctx, tokens["kim"], now); err != nil || r != access.Anybody() {
+			t.Errorf("%s: %+v, %v", what, r, err)
+		}
+		if r, err := s.Session(ctx, tokens["lee"], now); err != nil || r.Account != "lee" {
+			t.Errorf("%s, and somebody else is signed out: %+v, %v", what, r, err)
+		}
+	}
+	for _, err := range []error{s.ChangeAccount(ctx, access.Account{Name: "nobody"}), s.RemoveAccount(ctx, "nobody")} {
+		if !errors.Is(err, ErrNotFound) {
+			t.Errorf("of nobody: %v", err)
+		}
 	}
 }
 
