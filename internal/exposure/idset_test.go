@@ -2,7 +2,9 @@ package exposure
 
 import (
 	"maps"
+	"math"
 	"math/bits"
+	"math/rand/v2"
 	"slices"
 	"testing"
 
@@ -80,4 +82,28 @@ func FuzzSet(f *testing.F) {
 			t.Errorf("%d blocks", len(s.blocks))
 		}
 	})
+}
+
+// A batched set has the members that were added, in whatever order and however many at once, and none after clear.
+func TestBatchedSet(t *testing.T) {
+	rng := rand.New(rand.NewPCG(3, 3))
+	var s batchedSet
+	for _, most := range []uint32{1, 1 << blockBits, 3 << 20, math.MaxUint32 >> 4} {
+		want := map[uint32]bool{}
+		for n := range 3*fewestWaiting + 5 {
+			id := rng.Uint32N(most)
+			want[id] = true
+			if s.add(id); n%5000 == 0 {
+				s.settle()
+			}
+		}
+		s.settle()
+		if !slices.Equal(s.members(), slices.Sorted(maps.Keys(want))) {
+			t.Errorf("below %d: %d members, want %d", most, s.count(), len(want))
+		}
+		s.add(most)
+		if s.clear(); s.count() != 0 || len(s.waiting) != 0 {
+			t.Errorf("below %d: %d members after clear", most, s.count())
+		}
+	}
 }
