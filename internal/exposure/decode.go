@@ -36,7 +36,7 @@ func (c *chunk) open(raw []byte, lim limits) error {
 	d.skip(outcomes)
 	d.skip(outcomes)
 	if events > 0 {
-		c.decodePeople(&d)
+		c.decodePeople(&d, lim)
 	}
 	for range loose {
 		l := looseRow(&d)
@@ -48,8 +48,8 @@ func (c *chunk) open(raw []byte, lim limits) error {
 	if d.bad || len(d.rest) != columnPad {
 		return doubt("a chunk cannot be read")
 	}
-	if !below(c.people, uint64(lim.people)) || !below(c.sets, uint64(lim.sets)) {
-		return doubt("a chunk names what its segment does not have")
+	if !below(c.people, uint64(lim.people)) {
+		return doubt("a chunk names people whom its segment does not have")
 	}
 	return nil
 }
@@ -84,8 +84,9 @@ func (c *chunk) spread(events int) bool {
 		fill(c.shapes, k.shape)
 		fill(c.records, k.records)
 		fill(c.sets, k.set-1)
-		for i := range n {
-			c.ends = append(c.ends, (i+1)*int(k.records))
+		c.ends = c.ends[:n]
+		for i := range c.ends {
+			c.ends[i] = (i + 1) * int(k.records)
 		}
 		return n*int(k.records) == events
 	}
@@ -159,7 +160,7 @@ func (c *chunk) alike() bool {
 }
 
 // decodePeople reads the people of the disclosures, of which there is at least one, and the sets that are not in the kinds.
-func (c *chunk) decodePeople(d *decoder) {
+func (c *chunk) decodePeople(d *decoder, lim limits) {
 	responses, own := 0, 0
 	for _, r := range c.ranks {
 		k := &c.kinds[r]
@@ -180,6 +181,10 @@ func (c *chunk) decodePeople(d *decoder) {
 	c.people = grown(c.people, len(c.sets))
 	c.joinPeople(form&stepPeople != 0)
 	if c.rest = d.column(own, c.rest); d.bad || own == 0 {
+		return
+	}
+	if !below(c.rest, uint64(lim.sets)) {
+		d.bad = true
 		return
 	}
 	at, rest := uint64(0), c.rest
