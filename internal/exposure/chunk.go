@@ -15,6 +15,7 @@ type chunk struct {
 
 	ends []int // of each outcome's disclosures; filled by finish, and by open
 
+	last               int64  // no time is later; set by whoever opens it
 	first              uint64 // the first time, and what was not read yet: see open
 	rawTimes, rawBytes []byte
 

@@ -5,6 +5,9 @@ import (
 	"slices"
 )
 
+// latest bounds times, Unix ms: a list has 48 bits for the time between two.
+const latest = 1<<48 - 1
+
 // limits are the sizes of what a chunk's numbers refer to.
 type limits struct {
 	people       uint32
@@ -16,6 +19,7 @@ func (c *chunk) decode(raw []byte, lim limits) error {
 	if err := c.open(raw, lim); err != nil {
 		return err
 	}
+	c.last = latest
 	return errors.Join(c.loadTimes(), c.loadBytes())
 }
 
@@ -124,10 +128,15 @@ func (c *chunk) loadTimesTo(n int) error {
 	}
 	c.millis = grown(c.millis, n)
 	c.millis[0] = c.first
-	at := c.first
+	at, high := c.first, c.first
 	for i, gap := range c.scratch {
 		at += gap
 		c.millis[i+1] = at
+		high |= gap | at
+	}
+	if high > latest || int64(at) > c.last {
+		c.millis = c.millis[:0]
+		return doubt("a chunk's times go beyond its last one")
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package exposure
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 	"weir/internal/ledger"
 )
@@ -22,6 +23,7 @@ func (x *Index) Refresh(ctx context.Context) error {
 
 func (x *Index) refresh(ctx context.Context) error {
 	err := x.advance(ctx)
+	x.untidy = x.untidy || err != nil
 	if errors.Is(err, errDoubt) {
 		if err = x.anew(); err == nil {
 			err = x.advance(ctx)
@@ -39,26 +41,20 @@ func (x *Index) advance(ctx context.Context) error {
 	if x.tail == nil {
 		return errUnmade
 	}
+	if err := x.mend(); err != nil {
+		return err
+	}
 	anew := false
 	for x.Damage() == nil {
 		ended, err := x.read()
 		if err != nil {
 			return err
 		}
-		if ended && x.tail.size() < x.opts.sizes.live || !ended && x.tail.size() < x.opts.sizes.batch {
-			return nil
-		}
 		switch {
-		case ended && x.writes():
-			if err := x.seal(); err != nil {
-				return err
-			}
-			if from := x.grown(anew); from < len(x.segs) {
-				return x.merged(x.merge(from))
-			}
+		case ended && !x.writes() || !ended && x.tail.size() < x.opts.sizes.batch:
 			return nil
 		case ended:
-			return nil
+			return x.conclude(anew)
 		case x.writes():
 			anew = true
 			err = x.catchUp(ctx)
@@ -68,6 +64,54 @@ func (x *Index) advance(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// mend makes good what an advance that failed has left: a ledger that is not followed, and files that neither the manifest nor
+// the index knows.
+func (x *Index) mend() error {
+	if x.follow == nil {
+		if err := x.seek(x.tail.to); err != nil {
+			return err
+		}
+	}
+	if !x.untidy || !x.writes() {
+		return nil
+	}
+	m, err := x.dir.readManifest()
+	if err != nil {
+		return err
+	}
+	if m == nil {
+		m = &manifest{}
+	}
+	known := map[string]bool{}
+	for _, s := range x.segs {
+		known[s.name] = true
+	}
+	x.untidy = slices.ContainsFunc(m.Segments, func(s manifestSegment) bool { return !known[s.Name] }) // until another manifest is there
+	for name := range known {
+		m.Segments = append(m.Segments, manifestSegment{Name: name})
+	}
+	if err := x.dir.tidy(m); err != nil {
+		x.untidy = true
+		return err
+	}
+	return nil
+}
+
+// conclude is called at the ledger's end: it writes the tail, if it is large, and merges segments, after much was read anew
+// whatever the tail is.
+func (x *Index) conclude(anew bool) error {
+	large := x.tail.size() >= x.opts.sizes.live
+	if large {
+		if err := x.seal(); err != nil {
+			return err
+		}
+	}
+	if from := x.grown(anew); (large || anew) && from < len(x.segs) {
+		return x.merged(x.merge(from))
 	}
 	return nil
 }
@@ -200,14 +244,15 @@ func (x *Index) wait(ctx context.Context) error {
 	if err != nil || !x.writes() && (m == nil || m.Position <= x.tail.from) {
 		return err
 	}
-	x.mu.Lock()
-	segs := x.segs
-	x.segs = nil
-	x.mu.Unlock()
-	if err := closeAll(segs); err != nil {
+	old := x.segs // questions see these until begin has put others in their place
+	if err := x.begin(); err != nil {
+		if x.lock != nil && !errors.Is(err, errDoubt) { // it does not have the owner's segments, and must not write without them
+			err = errors.Join(err, x.lock.Release())
+			x.lock = nil
+		}
 		return err
 	}
-	return x.begin()
+	return closeAll(old)
 }
 
 // salvage reads what lies behind damage, into memory only: an index of a damaged ledger is not kept.

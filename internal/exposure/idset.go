@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"math/bits"
+	"slices"
 )
 
 // errDoubt is wrapped by everything that says that the index is not what its writer left: it is then made anew from the
@@ -119,6 +120,9 @@ func appendSet(dst []byte, s *idset) []byte {
 	last := 0
 	var gaps []uint64
 	for c := 0; c*per < len(s.blocks); c++ {
+		if !slices.ContainsFunc(s.blocks[c*per:min(c*per+per, len(s.blocks))], func(b *idblock) bool { return b != nil }) {
+			continue
+		}
 		n, runs := 0, 0
 		carry := uint64(0)
 		for i := range per {

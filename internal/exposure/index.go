@@ -49,6 +49,7 @@ type Index struct {
 	tail    *tail        // guarded by mu
 	follow  *ledger.Tail // guarded by work
 	expect  uint64       // digest of the last entry that the segments cover; guarded by work
+	untidy  bool         // something failed and may have left files; guarded by work
 	checked bool         // the ledger still has the entry before those that are to be read; guarded by work
 	damage  error        // what ended the following; guarded by mu
 }

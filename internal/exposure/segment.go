@@ -121,7 +121,14 @@ func (r *chunkReader) open(s *segment, n int) (*chunk, error) {
 		return nil, err
 	}
 	r.raw = raw
-	return &r.chunk, r.chunk.open(raw, s.limits())
+	if err := r.chunk.open(raw, s.limits()); err != nil {
+		return nil, err
+	}
+	r.chunk.last = s.chunks[n].last
+	if int64(r.chunk.first) != s.chunks[n].first {
+		return nil, doubt("%s: chunk %d begins at another time", s.name, n)
+	}
+	return &r.chunk, nil
 }
 
 // openSegment opens the file of that path.
@@ -303,8 +310,10 @@ func (s *segment) decodeMeta(raw []byte, end int64) error {
 		c.last = c.first + int64(m.uvarint())
 		c.least, c.most, c.outcomes, c.events = uint32(m.uvarint()), uint32(m.uvarint()), uint32(m.uvarint()), uint32(m.uvarint())
 		before = c.last
+		m.bad = m.bad || c.first < s.first || c.last < c.first || c.last > s.last
 		s.chunks = append(s.chunks, c)
 	}
+	m.bad = m.bad || s.first < 0 || s.last > latest
 	at := 0
 	s.who = make([]party, 0, m.count(len(m.rest)/16))
 	for range cap(s.who) {
