@@ -34,7 +34,8 @@ type Options struct {
 // One process owns the folder and writes to it. Any other one reads the segments, and the ledger's end itself; where it
 // cannot, it makes a temporary index. Memory, beside a bounded part for each segment and each 8,192 disclosures (some 60
 // bytes): at most four million disclosures that are about to become segments (some 400 MB, only while much is read anew), and
-// an eighth of a byte for each person, for each class set in a question or a merge.
+// for each person an eighth of a byte for each class set in a question, and less than a fifth for each cell and level of what
+// is being written: one merge and, while much is read anew, one segment beside it.
 //
 // All methods may be called at the same time.
 type Index struct {
